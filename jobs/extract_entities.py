@@ -1,0 +1,126 @@
+"""Clinical notes in, entity tables out: the main job.
+
+    spark-submit jobs/extract_entities.py --notes PATH --output ROOT
+
+Parses, starts Spark, calls ``pipelines.extraction_run`` and maps its end to an exit code: 0 done,
+1 failed, 2 bad settings or input (nothing written), 3 too many notes quarantined (good notes are
+committed), 4 another run holds the root. No message holds note text.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+from conf.command_line import parse_settings
+from conf.entity_types import load_entity_types
+from conf.hash_key import load_hash_key
+from conf.settings import Settings, SettingsError
+from conf.version import VERSION
+from jobs.show_run import ConsoleProgress, show_summary
+from jobs.start_session import start_session
+from pipelines.extraction_run import RunPlan, run_extraction
+from pipelines.inference import TorchEngine
+from pipelines.note_source import NoteColumns, NoteSource
+from pipelines.pipeline_fingerprint import pipeline_fingerprint
+from pipelines.run_record import RunRecord
+from pipelines.schemas import NOTE_DETAILS
+from pipelines.table_root import RootBusyError, TableRoot
+from udfs.errors import ClinspanError, InputError
+from udfs.model_package import ModelManifest, load_manifest
+from udfs.note_annotation import AnnotationSettings
+
+DONE, FAILED, BAD_INPUT, QUARANTINED, BUSY = 0, 1, 2, 3, 4
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; returns its exit code."""
+    try:
+        settings = parse_settings(argv)
+        manifest = load_manifest(settings.model.folder)
+        plan = make_plan(settings, manifest)
+        spark = start_session(settings.run.app_name)
+        progress = ConsoleProgress()
+        with progress:
+            record = run_extraction(spark, plan, progress)
+    except (SettingsError, InputError) as error:
+        return _fail(BAD_INPUT, str(error))
+    except RootBusyError as error:
+        return _fail(BUSY, str(error))
+    except ClinspanError as error:
+        return _fail(FAILED, str(error))
+    except Exception as error:
+        # The message of a foreign error may quote a note: its class and its frames cannot.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        return _fail(FAILED, f"{type(error).__name__}; what is committed stays, run again\n{frames}")
+    show_summary(record, plan.root)
+    return _verdict(record, settings.run.max_quarantined_fraction)
+
+
+def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
+    """The values of a run from its settings and its model package.
+
+    Raises:
+        SettingsError: the hash key is not usable.
+    """
+    annotation = AnnotationSettings(
+        model=manifest.name,
+        entity_types=load_entity_types(),
+        labels=None if settings.entities.labels is None else frozenset(settings.entities.labels),
+        min_score=settings.entities.min_score,
+    )
+    columns = settings.notes.columns
+    model, run = settings.model, settings.run
+    return RunPlan(
+        source=NoteSource(
+            columns=NoteColumns(
+                note_id=columns.note_id,
+                text=columns.text,
+                details={name: getattr(columns, name) for name in NOTE_DETAILS},
+                withdrawn=columns.withdrawn,
+            ),
+            path=settings.notes.path,
+            table=settings.notes.table,
+            format=settings.notes.format,
+            limit=settings.notes.limit,
+        ),
+        root=TableRoot.at(settings.output.path, settings.output.schema_name),
+        engine=TorchEngine(
+            folder=model.folder.absolute(),
+            fingerprint=manifest.fingerprint,
+            device=model.device,
+            precision=model.precision,
+            tokens_per_batch=model.tokens_per_batch,
+            buffer_windows=model.buffer_windows,
+        ),
+        key=load_hash_key(settings.security.hash_key_file),
+        annotation=annotation,
+        model_fingerprint=manifest.fingerprint,
+        pipeline_fingerprint=pipeline_fingerprint(manifest.fingerprint, annotation),
+        settings_digest=settings.digest(),
+        code_version=VERSION,
+        partitions=None if run.partitions == "auto" else run.partitions,
+        slice_seconds=run.slice_seconds,
+        max_note_characters=run.max_note_characters,
+    )
+
+
+def _verdict(record: RunRecord, allowed: float) -> int:
+    if record.quarantined_fraction <= allowed:
+        return DONE
+    return _fail(
+        QUARANTINED,
+        f"{record.quarantined_notes} of {record.rows_read} rows were quarantined, more than "
+        f"run.max_quarantined_fraction {allowed} allows; all other notes are done. "
+        "The table quarantined_notes says why",
+    )
+
+
+def _fail(code: int, message: str) -> int:
+    print(f"extract_entities: error: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

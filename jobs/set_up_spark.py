@@ -1,0 +1,193 @@
+"""Make this environment's own Spark ready for Delta; `make setup` runs it, and a repeat is quick.
+
+Owns what is written into `pyspark/`: the lane's jars into `jars/` (the class path, so that no
+session copies them), `spark-defaults.conf` and `log4j2.properties` into `conf/`. Which jars those
+are stands in conf/lanes.py. Knows no registry: Spark's own Ivy finds the jars (local Maven and Ivy
+folders first, then what Ivy's settings name), and each must have the SHA-256 of the table. Starts
+no session and imports no pyspark.
+"""
+
+import argparse
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import conf
+from conf.lanes import Jar, UnsupportedSparkVersionError, lane_for
+
+CONF_SOURCES = Path(conf.__file__).parent / "spark"
+CONF_FILES = ("spark-defaults.conf", "log4j2.properties")
+RESOLVE_SECONDS = 600
+
+
+class SetUpError(Exception):
+    """The environment cannot be made ready; the message says the mend."""
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def missing_jars(jars: Iterable[Jar], jar_folder: Path) -> list[Jar]:
+    """The jars that are not in the folder with the right content."""
+    return [
+        jar
+        for jar in jars
+        if not (jar_folder / jar.file_name).is_file()
+        or sha256_of(jar_folder / jar.file_name) != jar.sha256
+    ]
+
+
+def stale_files(jars: Iterable[Jar], jar_folder: Path) -> list[Path]:
+    """Other versions of the jars' artifacts: two on one class path would shadow each other."""
+    stale = []
+    for jar in jars:
+        other_version = re.compile(re.escape(jar.artifact) + r"-\d[^/]*\.jar")
+        stale += [
+            path
+            for path in sorted(jar_folder.iterdir())
+            if other_version.fullmatch(path.name) and path.name != jar.file_name
+        ]
+    return stale
+
+
+def install_file(source: Path, target: Path) -> bool:
+    """Put a copy in place by rename, so that no reader sees half a file; False if it was right.
+
+    Never writes into an existing file: package installers hard-link those to their cache.
+    """
+    if target.is_file() and target.read_bytes() == source.read_bytes():
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as out, source.open("rb") as content:
+            shutil.copyfileobj(content, out)
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def resolve(
+    jars: Iterable[Jar], spark_home: Path, ivy_folder: Path, ivy_settings: str | None
+) -> Path:
+    """Let Spark's Ivy fetch the jars into `ivy_folder`; returns the folder of jar files.
+
+    spark-submit resolves `--packages` before it starts the program, so the program is empty.
+    """
+    program = ivy_folder / "resolve_only.py"
+    program.touch()
+    settings = {"spark.jars.ivy": str(ivy_folder), "spark.jars.ivySettings": ivy_settings}
+    options = [f"--conf={name}={value}" for name, value in settings.items() if value]
+    packages = ",".join(jar.coordinate for jar in jars)
+    environment = {**os.environ, "SPARK_HOME": str(spark_home), "PYSPARK_PYTHON": sys.executable}
+    environment.pop("PYSPARK_DRIVER_PYTHON", None)
+    done = subprocess.run(
+        [str(spark_home / "bin" / "spark-submit"), "--packages", packages, *options, str(program)],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, timeout=RESOLVE_SECONDS, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise SetUpError(
+            f"Spark could not resolve {packages} (exit code {done.returncode}):\n"
+            f"{done.stdout[-4000:]}\n"
+            "Behind a proxy, set JAVA_TOOL_OPTIONS='-Dhttps.proxyHost=H -Dhttps.proxyPort=P'; for "
+            "a mirror, set CLINSPAN_IVY_SETTINGS to an Ivy settings file; with no network, put the "
+            "artifacts into the local Maven repository (~/.m2). Then run `make setup` again."
+        )
+    return ivy_folder / "jars"
+
+
+def check_resolved(jars: Iterable[Jar], resolved: Path, jar_folder: Path) -> dict[Jar, Path]:
+    """Match Ivy's files (`group_artifact-version.jar`) to the table; refuse all others."""
+    expected = {f"{jar.coordinate.split(':')[0]}_{jar.file_name}": jar for jar in jars}
+    found: dict[Jar, Path] = {}
+    for path in sorted(resolved.glob("*.jar")):
+        jar = expected.get(path.name)
+        if jar is None:
+            shipped = (jar_folder / path.name.split("_", 1)[1]).is_file()
+            if not shipped:
+                raise SetUpError(
+                    f"{path.name} is a dependency that conf/lanes.py does not list; add it there"
+                )
+            continue
+        digest = sha256_of(path)
+        if digest != jar.sha256:
+            raise SetUpError(
+                f"{jar.coordinate} must have SHA-256 {jar.sha256}, the resolved file has {digest}; "
+                "the mirror or the local repository holds another file under that name"
+            )
+        found[jar] = path
+    absent = [jar.coordinate for jar in jars if jar not in found]
+    if absent:
+        raise SetUpError(f"Ivy reported success but gave no file for {', '.join(absent)}")
+    return found
+
+
+def set_up(spark_home: Path, jars: tuple[Jar, ...], ivy_settings: str | None = None) -> list[str]:
+    """Bring `spark_home` into the wanted state; returns the names of what changed."""
+    jar_folder = spark_home / "jars"
+    changed = []
+    if missing_jars(jars, jar_folder):
+        with tempfile.TemporaryDirectory(prefix="clinspan-ivy-") as scratch:
+            resolved = resolve(jars, spark_home, Path(scratch), ivy_settings)
+            for jar, path in check_resolved(jars, resolved, jar_folder).items():
+                if install_file(path, jar_folder / jar.file_name):
+                    changed.append(jar.file_name)
+    for path in stale_files(jars, jar_folder):
+        path.unlink()
+        changed.append(f"{path.name} (removed)")
+    for name in CONF_FILES:
+        if install_file(CONF_SOURCES / name, spark_home / "conf" / name):
+            changed.append(name)
+    return changed
+
+
+def find_spark_home() -> Path:
+    spec = importlib.util.find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise SetUpError("pyspark is not installed in this environment; run `make setup`")
+    return Path(spec.origin).parent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description="Put Delta's jars and Spark's defaults into this environment."
+    )
+    parser.add_argument(
+        "--ivy-settings",
+        default=os.environ.get("CLINSPAN_IVY_SETTINGS"),
+        help="Ivy settings file that names your mirror (default: $CLINSPAN_IVY_SETTINGS)",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        spark_home = find_spark_home()
+        lane = lane_for(importlib.metadata.version("pyspark"))
+        changed = set_up(spark_home, lane.jars, options.ivy_settings)
+    except (SetUpError, UnsupportedSparkVersionError) as error:
+        print(f"set_up_spark: {error}", file=sys.stderr)
+        return 2
+    except subprocess.TimeoutExpired:
+        print(
+            f"set_up_spark: Ivy gave no answer in {RESOLVE_SECONDS} s; try again", file=sys.stderr
+        )
+        return 1
+    if changed:
+        print(f"Spark of lane {lane.name}: {', '.join(changed)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

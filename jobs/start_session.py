@@ -1,0 +1,31 @@
+"""The Spark session of every job, and what to print when Spark cannot start.
+
+Static settings (jars, the Delta extension, memory, encryption) belong to ``spark-submit`` and the
+environment's ``spark-defaults.conf``; here stand those that a session may still change, so that a
+job behaves the same whoever started Spark.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import SparkSession
+
+# The same on every Spark and every cluster, whatever its defaults are.
+SESSION_SETTINGS = {
+    # ANSI errors quote the value that failed, which may be note text.
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.session.timeZone": "UTC",
+    # Whole notes travel in these batches: 400 notes of 1 MB once came as one batch of 400 MB.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
+    # A worker that has loaded a model is worth keeping.
+    "spark.python.worker.reuse": "true",
+    # A Python traceback in the driver's log need not repeat the JVM's.
+    "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": "true",
+}
+
+
+def start_session(app_name: str) -> SparkSession:
+    """The session of this process, or a new one."""
+    builder = SparkSession.builder.appName(app_name)
+    for key, value in SESSION_SETTINGS.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()

@@ -1,0 +1,342 @@
+"""One run over a root: which notes are due, what is scored, what is written, in which order.
+
+The order is the safety: predictions slice by slice, then windows, then entities, and the ledger
+last. A run that dies repeats at most one slice and never loses or doubles a row. It knows tables
+and steps; texts, models and the command line are others' business.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines import run_record, schemas
+from pipelines.entity_extraction import annotate_notes, entities_of, find_windows, with_text
+from pipelines.entity_table import add_missing, append_rows, replace_notes
+from pipelines.inference import Engine, distinct_windows, hash_range, task_slots
+from pipelines.note_source import (
+    NoteSource,
+    judge_notes,
+    map_columns,
+    one_row_each,
+    read_notes,
+    with_text_hash,
+)
+from pipelines.run_record import RunRecord
+from pipelines.table_root import TableRoot, create_tables
+from udfs.errors import InputError
+from udfs.note_annotation import AnnotationSettings
+
+# The first slice tells the speed; at the slowest engine measured (1.3 notes/s) it takes a minute.
+FIRST_SLICE_CHARACTERS = 200_000
+# A partition of the inference stage holds about this much text, so that no task grows with the run.
+PARTITION_CHARACTERS = 16_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """Everything that a run needs, as values."""
+
+    source: NoteSource
+    root: TableRoot
+    engine: Engine
+    key: bytes
+    annotation: AnnotationSettings
+    model_fingerprint: str
+    pipeline_fingerprint: str
+    settings_digest: str
+    code_version: str
+    partitions: int | None
+    slice_seconds: float
+    max_note_characters: int
+
+
+class Progress:
+    """What a run tells while it works; the command line shows it, a test may ignore it."""
+
+    def step(self, words: str) -> None:
+        """A new step begins."""
+
+    def scored(self, characters: int, total: int) -> None:
+        """So many characters of new, distinct window text are scored and stored."""
+
+
+def run_extraction(spark: SparkSession, plan: RunPlan, progress: Progress) -> RunRecord:
+    """Brings the tables of a root up to date with a source of notes.
+
+    Returns:
+        the record of the run as it stands in the table ``runs``.
+
+    Raises:
+        InputError: the source or the root cannot be used; no note was worked on.
+        ClinspanError: the run failed; the record says so, and a rerun goes on from there.
+    """
+    progress.step("reading notes")
+    rows = map_columns(read_notes(spark, plan.source), plan.source.columns)
+    judged = judge_notes(with_text_hash(spark, rows, plan.key), plan.max_note_characters)
+    # A limit may choose other rows each time it is computed.
+    with nullcontext(judged) if plan.source.limit is None else _kept(judged) as rows:
+        counts = _count_rows(rows)
+        if not counts["rows_read"]:
+            raise InputError(f"{plan.source.describe()} holds no notes: it must have at least one")
+        create_tables(spark, plan.root)
+        record = _new_record(plan, counts)
+        run_record.write(spark, plan.root, record)
+        try:
+            record = _work(spark, plan, rows, record, progress)
+        except BaseException as error:
+            failed = replace(record, status="failed", error=type(error).__name__, end=_now())
+            run_record.write(spark, plan.root, failed)
+            raise
+        run_record.write(spark, plan.root, record)
+        return record
+
+
+def _new_record(plan: RunPlan, counts: dict[str, int]) -> RunRecord:
+    return RunRecord(
+        run_id=uuid.uuid4().hex,
+        start=_now(),
+        status="running",
+        input=plan.source.describe(),
+        settings_digest=plan.settings_digest,
+        code_version=plan.code_version,
+        model=plan.annotation.model,
+        model_fingerprint=plan.model_fingerprint,
+        pipeline_fingerprint=plan.pipeline_fingerprint,
+        rows_read=counts["rows_read"],
+        quarantined_notes=counts["refused"],
+        withdrawn_notes=counts["withdrawn"],
+        notes_with_lost_details=counts["details_lost"],
+        notes=counts["good"],
+    )
+
+
+def _count_rows(judged: DataFrame) -> dict[str, int]:
+    good = F.col("rule").isNull() & ~F.col("withdrawn")
+    row = judged.agg(
+        F.count(F.lit(1)).alias("rows_read"),
+        F.count_if(F.col("rule").isNotNull()).alias("refused"),
+        F.count_if(F.col("rule").isNull() & F.col("withdrawn")).alias("withdrawn"),
+        F.count_if(good).alias("good"),
+        F.count_if(good & F.col("details_lost")).alias("details_lost"),
+    ).first()
+    return {} if row is None else row.asDict()
+
+
+def _work(
+    spark: SparkSession, plan: RunPlan, judged: DataFrame, record: RunRecord, progress: Progress
+) -> RunRecord:
+    notes, record = _choose_rows(spark, plan, judged, record)
+    with _kept(with_text(_due(spark, plan, notes))) as due:
+        progress.step("finding windows")
+        record = replace(record, unchanged_notes=record.notes - due.count())
+        windows = find_windows(due, plan.key)
+        known = _known_predictions(spark, plan)
+        slots = plan.partitions or _partitions(spark, due)
+        # Without their text the windows are small: kept, so that notes are segmented twice at most.
+        with (
+            _kept(distinct_windows(windows, known, slots)) as missing,
+            _kept(windows.drop("text")) as places,
+        ):
+            started = time.monotonic()
+            _score_slices(plan, missing, progress)
+            record = replace(record, inference_seconds=time.monotonic() - started)
+            record = replace(record, **_count_scored(spark, plan, missing))
+            progress.step("writing entities")
+            _write_notes(spark, plan, record, due, places, missing)
+    progress.step("counting")
+    return run_record.completed(spark, plan.root, record, _now())
+
+
+def _choose_rows(
+    spark: SparkSession, plan: RunPlan, judged: DataFrame, record: RunRecord
+) -> tuple[DataFrame, RunRecord]:
+    """Quarantines what has to be, and leaves one row for each note."""
+    good = judged.where("rule IS NULL AND NOT withdrawn")
+    notes, conflicts = one_row_each(good)
+    if record.quarantined_notes or conflicts is not None:
+        refused = _quarantine(spark, plan, record, judged, conflicts)
+        record = replace(record, quarantined_notes=refused)
+    if conflicts is not None:
+        rows, kept = record.notes, notes.count()
+        record = replace(record, notes=kept, repeated_rows=rows - kept)
+    return notes, record
+
+
+def _due(spark: SparkSession, plan: RunPlan, notes: DataFrame) -> DataFrame:
+    """The notes that the ledger does not have with this text and this pipeline."""
+    ledger = plan.root.snapshot(spark, schemas.PROCESSED_NOTES).where(
+        (F.col("model") == plan.annotation.model)
+        & (F.col("pipeline_fingerprint") == plan.pipeline_fingerprint)
+    )
+    if ledger.isEmpty():
+        return notes
+    done = ledger.select("note_id", "text_hash")
+    return notes.join(done, on=["note_id", "text_hash"], how="left_anti")
+
+
+def _known_predictions(spark: SparkSession, plan: RunPlan) -> DataFrame | None:
+    stored = _predictions(spark, plan)
+    return None if stored.isEmpty() else stored
+
+
+def _predictions(spark: SparkSession, plan: RunPlan) -> DataFrame:
+    # A snapshot: a write to a table drops every cache whose plan reads its current version.
+    stored = plan.root.snapshot(spark, schemas.PREDICTIONS)
+    return stored.where(F.col("model_fingerprint") == plan.model_fingerprint).select(
+        *schemas.PREDICTION.names
+    )
+
+
+def _partitions(spark: SparkSession, due: DataFrame) -> int:
+    characters = due.agg(F.sum(F.length("text"))).first()
+    total = int(characters[0] or 0) if characters else 0
+    slots = task_slots(spark)
+    return max(slots, slots * -(-total // (slots * PARTITION_CHARACTERS)))
+
+
+def _score_slices(plan: RunPlan, missing: DataFrame, progress: Progress) -> None:
+    """Scores what no run has scored, in slices of about ``slice_seconds``, each one commit."""
+    total = missing.agg(F.sum(F.length("text"))).first()
+    characters = int(total[0] or 0) if total else 0
+    progress.step("scoring windows")
+    begin, share = 0.0, FIRST_SLICE_CHARACTERS / max(characters, 1)
+    while characters and begin < 1:
+        # A last slice that would be tiny is done with the one before it.
+        end = 1.0 if begin + 1.3 * share >= 1 else begin + share
+        started = time.monotonic()
+        predictions = plan.engine(hash_range(missing, begin, end))
+        stored = predictions.withColumn("model_fingerprint", F.lit(plan.model_fingerprint))
+        append_rows(plan.root, schemas.PREDICTIONS, stored)
+        seconds = max(time.monotonic() - started, 1e-3)
+        share = min(4 * share, (end - begin) * plan.slice_seconds / seconds)
+        begin = end
+        progress.scored(int(characters * begin), characters)
+
+
+def _count_scored(spark: SparkSession, plan: RunPlan, missing: DataFrame) -> dict[str, int]:
+    row = (
+        _predictions(spark, plan)
+        .join(missing.select("window_hash"), on="window_hash", how="left_semi")
+        .agg(
+            F.countDistinct("window_hash").alias("scored_windows"),
+            F.coalesce(F.sum("wordpieces"), F.lit(0)).alias("scored_wordpieces"),
+        )
+        .first()
+    )
+    return {} if row is None else row.asDict()
+
+
+def _write_notes(
+    spark: SparkSession,
+    plan: RunPlan,
+    record: RunRecord,
+    due: DataFrame,
+    windows: DataFrame,
+    missing: DataFrame,
+) -> None:
+    predictions = _predictions(spark, plan).dropDuplicates(["window_hash"])
+    annotated = annotate_notes(due, windows, predictions, plan.annotation)
+    ids = due.select("note_id")
+    with _kept(annotated) as notes:
+        replace_notes(spark, plan.root, schemas.NOTE_WINDOWS, windows, ids)
+        stamped = _stamp(plan, record, entities_of(notes).join(_details(due), "note_id", "inner"))
+        model = plan.annotation.model
+        replace_notes(spark, plan.root, schemas.ENTITIES, stamped, ids, model)
+        ledger = _ledger_rows(plan, record, notes, due, windows, missing)
+        replace_notes(spark, plan.root, schemas.PROCESSED_NOTES, ledger, ids, model)
+
+
+def _details(due: DataFrame) -> DataFrame:
+    return due.select("note_id", *(n for n in schemas.NOTE_DETAILS if n != "storetime"))
+
+
+def _ledger_rows(
+    plan: RunPlan,
+    record: RunRecord,
+    annotated: DataFrame,
+    due: DataFrame,
+    windows: DataFrame,
+    missing: DataFrame,
+) -> DataFrame:
+    """The ledger's rows; a window is new in a note if this run was the first to score its text."""
+    new = (
+        windows.join(missing.select("window_hash"), on="window_hash", how="left_semi")
+        .groupBy("note_id")
+        .agg(F.count(F.lit(1)).cast("int").alias("new_windows"))
+    )
+    joined = (
+        annotated.withColumn("entities", F.size("entities"))
+        .join(due.select("note_id", "text_hash", "storetime"), on="note_id", how="inner")
+        .join(new, on="note_id", how="left")
+        .withColumn("new_windows", F.coalesce("new_windows", F.lit(0)))
+    )
+    return _stamp(plan, record, joined)
+
+
+def _stamp(plan: RunPlan, record: RunRecord, rows: DataFrame) -> DataFrame:
+    return rows.withColumns(
+        {
+            "model": F.lit(plan.annotation.model),
+            "model_fingerprint": F.lit(plan.model_fingerprint),
+            "pipeline_fingerprint": F.lit(plan.pipeline_fingerprint),
+            "run_id": F.lit(record.run_id),
+            "processed_at": F.lit(record.start),
+        }
+    )
+
+
+def _quarantine(
+    spark: SparkSession,
+    plan: RunPlan,
+    record: RunRecord,
+    judged: DataFrame,
+    conflicts: DataFrame | None,
+) -> int:
+    """Writes refused rows down, once however often they come; how many there are in this run."""
+    refused = judged.where("rule IS NOT NULL").select("note_id", "text_hash", "rule", "detail")
+    if conflicts is not None:
+        refused = refused.unionByName(
+            conflicts.withColumns(
+                {
+                    "rule": F.lit("conflicting_texts"),
+                    "detail": F.lit("rows with one id and one storetime have different texts"),
+                }
+            )
+        )
+    rows = refused.dropDuplicates(["note_id", "text_hash", "rule"]).withColumns(
+        {
+            "row_hint": F.coalesce("note_id", "text_hash"),
+            "pipeline_fingerprint": F.lit(plan.pipeline_fingerprint),
+            "run_id": F.lit(record.run_id),
+            "at": F.lit(record.start),
+        }
+    )
+    keys = ("row_hint", "text_hash", "rule", "pipeline_fingerprint")
+    add_missing(spark, plan.root, schemas.QUARANTINED_NOTES, rows, keys)
+    return refused.count()
+
+
+@contextmanager
+def _kept(rows: DataFrame) -> Iterator[DataFrame]:
+    """Keeps rows that are used more than once, so that nothing is computed or read twice.
+
+    Spark encrypts what it spills (``spark.io.encryption.enabled``).
+    """
+    kept = rows.persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        yield kept
+    finally:
+        kept.unpersist()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

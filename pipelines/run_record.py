@@ -1,0 +1,106 @@
+"""What is known of one run: a row of the table ``runs``, and the summary that a user reads.
+
+Counts come from the tables themselves, after the last commit, so that they cannot say more than
+what is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines.entity_table import replace_row
+from pipelines.schemas import ENTITIES, NOTE_WINDOWS, PREDICTIONS, PROCESSED_NOTES, RUNS
+from pipelines.table_root import TableRoot
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One row of ``runs``. ``notes`` are those that the source holds, once each; ``windows`` and
+    all that follows count what this run worked on. Counts are of this run and None until it ends.
+    """
+
+    run_id: str
+    start: datetime
+    status: str
+    input: str
+    settings_digest: str
+    code_version: str
+    model: str
+    model_fingerprint: str
+    pipeline_fingerprint: str
+    rows_read: int
+    notes: int
+    end: datetime | None = None
+    input_version: int | None = None
+    error: str | None = None
+    blank_notes: int | None = None
+    quarantined_notes: int = 0
+    repeated_rows: int = 0
+    withdrawn_notes: int = 0
+    notes_with_lost_details: int = 0
+    unchanged_notes: int | None = None
+    windows: int | None = None
+    distinct_windows: int | None = None
+    scored_windows: int | None = None
+    wordpieces: int | None = None
+    scored_wordpieces: int | None = None
+    unread_characters: int | None = None
+    entities: int | None = None
+    seconds: float | None = None
+    inference_seconds: float | None = None
+    labels: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def worked_notes(self) -> int:
+        """Notes that this run wrote."""
+        return self.notes - (self.unchanged_notes or 0)
+
+    @property
+    def quarantined_fraction(self) -> float:
+        """Refused rows over rows read, 0 to 1."""
+        return self.quarantined_notes / self.rows_read if self.rows_read else 0.0
+
+
+def write(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
+    """Writes the row of a run, over the one that it wrote before."""
+    values = asdict(record)
+    row = spark.createDataFrame([tuple(values[n] for n in RUNS.schema.names)], RUNS.schema)
+    replace_row(spark, root, RUNS, row, key="run_id")
+
+
+def completed(
+    spark: SparkSession, root: TableRoot, record: RunRecord, end: datetime
+) -> RunRecord:
+    """The record of a run whose ledger is written, with its counts."""
+
+    def of_run(rows: DataFrame) -> DataFrame:
+        return rows.where(F.col("run_id") == record.run_id)
+
+    ledger = of_run(root.read(spark, PROCESSED_NOTES))
+    totals = ledger.agg(
+        F.count_if(F.col("windows") == 0).alias("blank_notes"),
+        *(
+            F.coalesce(F.sum(name), F.lit(0)).alias(name)
+            for name in ("windows", "wordpieces", "unread_characters", "entities")
+        ),
+    ).first()
+    hashes = (
+        root.read(spark, NOTE_WINDOWS)
+        .join(ledger.select("note_id"), on="note_id", how="left_semi")
+        .agg(F.countDistinct("window_hash"))
+        .first()
+    )
+    by_label = of_run(root.read(spark, ENTITIES)).groupBy("label").count().orderBy("label")
+    return replace(
+        record,
+        status="done",
+        end=end,
+        seconds=(end - record.start).total_seconds(),
+        distinct_windows=hashes[0] if hashes else 0,
+        labels=tuple((row["label"], row["count"]) for row in by_label.collect()),
+        **(totals.asDict() if totals else {}),
+    )

@@ -1,0 +1,1 @@
+"""Corpora to model package, and scores; no Spark."""

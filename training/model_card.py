@@ -1,0 +1,100 @@
+"""The words of a model package's README: what the model is, how it was made, how well it does, and
+what it is not for.
+
+Owns the text and the place of the score table in it. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from udfs.errors import ModelPackageError
+from udfs.model_package import ModelManifest
+
+CARD = "README.md"
+_SCORES_BEGIN = "<!-- scores: written by jobs/score_model.py -->"
+_SCORES_END = "<!-- end of scores -->"
+
+
+def render_card(manifest: ModelManifest, facts: Mapping[str, str]) -> str:
+    """The card of a new package.
+
+    `facts` are lines of the table under "How it was made", such as {"Command": "`...`"}.
+    """
+    made = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    entity_labels = ", ".join(dict.fromkeys(tag[2:] for tag in manifest.labels if tag != "O"))
+    return f"""# {manifest.name}
+
+A named entity recogniser for the labels {entity_labels}: `BertForTokenClassification` with BIO tags
+on the first word-piece of each word. It opens in Clinspan (`--model FOLDER`) and in
+`transformers.AutoModelForTokenClassification.from_pretrained`. The weights are 16-bit floats.
+Longest input: {manifest.max_wordpieces} word-pieces; Clinspan cuts longer windows into pieces that
+overlap by {manifest.overlap}.
+
+## How it was made
+
+| | |
+| --- | --- |
+| Base model | {manifest.base_model} |
+{made}
+| Digest of the training data | `{manifest.training_data_digest}` |
+
+## Scores
+
+Strict: begin, end and label must all be right. Counted over whole documents through Clinspan's
+production path (windows, word-pieces, tags, spans), by `jobs/score_model.py`.
+
+{_SCORES_BEGIN}
+{_score_table(manifest.scores)}
+{_SCORES_END}
+
+## Limits
+
+- It was trained on abstracts of scientific articles, not on clinical notes. Notes are terser,
+  misspelt and full of abbreviations; how much worse it does on them has not been measured. Score it
+  on notes of your own before you rely on it.
+- It knows the labels {entity_labels} and no others: no procedures, anatomy, doses, persons, dates.
+- English only, and uncased: it cannot tell `AIDS` from `aids`, nor read scripts that its vocabulary
+  lacks.
+- It says that something is mentioned, not that the patient has it: negated, possible, historical
+  and family mentions all count.
+- The scores of mentions are not calibrated probabilities.
+- It is not a medical device. Do not let it decide about a patient.
+
+## Licence
+
+The weights derive from all-MiniLM-L6-v2 (Apache License 2.0) where that is the base model named
+above. BC5CDR, the training data, is in the public domain as a work of the United States government
+(Li J et al., Database 2016, baw068, doi:10.1093/database/baw068).
+"""
+
+
+def replace_scores(card: str, scores: Mapping[str, Any]) -> str:
+    """The card with its score table made anew.
+
+    Raises ModelPackageError where the card has lost the marks round it.
+    """
+    before, begin, rest = card.partition(_SCORES_BEGIN)
+    _, end, after = rest.partition(_SCORES_END)
+    if not begin or not end:
+        raise ModelPackageError(
+            f"{CARD} has no place for scores: keep the lines {_SCORES_BEGIN} and {_SCORES_END}"
+        )
+    return f"{before}{_SCORES_BEGIN}\n{_score_table(scores)}\n{_SCORES_END}{after}"
+
+
+def _score_table(scores: Mapping[str, Any]) -> str:
+    if not scores:
+        return "Not scored yet."
+    lines = [
+        "| scored on | model | label | precision | recall | F1 | gold | predicted |",
+        "| --- " * 8 + "|",
+    ]
+    for key, entry in sorted(scores.items()):
+        for label, row in entry["scores"].items():
+            lines.append(
+                f"| {key} | {entry['model']} | {label} | {row['precision']:.4f} "
+                f"| {row['recall']:.4f} | {row['f1']:.4f} | {row['gold']} | {row['predicted']} |"
+            )
+    return "\n".join(lines)

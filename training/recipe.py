@@ -1,0 +1,78 @@
+"""Every setting of a training run, with its meaning and its limits; the command line is made from
+it.
+
+Owns the recommended recipe (the defaults). Imports no torch, so that wrong settings are refused at
+once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from udfs.errors import InputError
+
+
+def _setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every setting of a training run.
+
+    The defaults are the recommended recipe; DECISIONS.md has the runs behind them.
+    """
+
+    epochs: int = _setting(5, "passes over the training parts")
+    learning_rate: float = _setting(3e-4, "peak learning rate of the head and the last layer")
+    batch_wordpieces: int = _setting(768, "word-pieces in one batch, padding counted")
+    warmup: float = _setting(0.1, "fraction of the run in which the learning rate rises")
+    decay: str = _setting("linear", "how it falls after that: linear or cosine")
+    weight_decay: float = _setting(0.01, "of AdamW; biases and layer norms are left out")
+    layer_decay: float = _setting(
+        1.0, "each layer's learning rate as a multiple of that of the layer above it"
+    )
+    max_gradient_norm: float = _setting(1.0, "longer gradients are cut to this length")
+    dropout: float = _setting(0.1, "in attention and between layers")
+    label_smoothing: float = _setting(
+        0.0, "probability taken from the right tag and spread over all"
+    )
+    label_all_pieces: bool = _setting(
+        False, "train on every word-piece of a word, not on the first alone"
+    )
+    join_probability: float = _setting(0.0, "chance that a window is joined to the one before it")
+    unknown_probability: float = _setting(
+        0.0, "chance that a word-piece is hidden behind [UNK] in training"
+    )
+    average_last: float = _setting(0.0, "last fraction of the run whose weights are averaged")
+    max_wordpieces: int = _setting(256, "longest input of the model, [CLS] and [SEP] counted")
+    overlap: int = _setting(64, "word-pieces that two pieces of a longer window share")
+    seed: int = _setting(1, "of the new head, of dropout and of the order of batches")
+
+    def __post_init__(self) -> None:
+        for name in (
+            "warmup",
+            "dropout",
+            "label_smoothing",
+            "join_probability",
+            "unknown_probability",
+            "average_last",
+        ):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise InputError(f"{name} {getattr(self, name)} must be at least 0 and less than 1")
+        for name in (
+            "epochs",
+            "learning_rate",
+            "batch_wordpieces",
+            "layer_decay",
+            "max_gradient_norm",
+        ):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} {getattr(self, name)} must be greater than 0")
+        if self.decay not in ("linear", "cosine"):
+            raise InputError(f"decay {self.decay!r} must be linear or cosine")
+        if not 0 <= self.overlap < self.max_wordpieces - 2:
+            raise InputError(
+                f"overlap {self.overlap} must be at least 0 and less than max_wordpieces - 2"
+            )

@@ -1,0 +1,48 @@
+"""What the training jobs show on a terminal: a progress line and the table of scores.
+
+Numbers and labels only, no text.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from training.fine_tuning import StepReport
+from training.scoring import OVERALL, Scores
+
+
+def score_table(scores: Scores, title: str) -> Table:
+    """Precision, recall and F1 of every label, the micro average last."""
+    table = Table(title=title)
+    table.add_column("label")
+    for name in ("precision", "recall", "F1", "gold", "predicted", "correct"):
+        table.add_column(name, justify="right")
+    for label, row in scores.rows().items():
+        measures = (f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}")
+        counts = (str(row.gold), str(row.predicted), str(row.correct))
+        table.add_row(label, *measures, *counts, style="bold" if label == OVERALL else "")
+    return table
+
+
+def training_progress(console: Console) -> Progress:
+    """A progress line whose task shows epoch, loss and the time that is left; see `show_step`."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def show_step(progress: Progress, report: StepReport, mean_loss: float) -> None:
+    """Brings the one task of `training_progress` to where the loop stands."""
+    if not progress.tasks:
+        progress.add_task("training", total=1.0)
+    progress.update(
+        progress.tasks[0].id,
+        completed=report.fraction,
+        description=f"epoch {report.epoch + 1}, step {report.step}, loss {mean_loss:.4f}",
+    )

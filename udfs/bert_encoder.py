@@ -1,0 +1,218 @@
+"""The forward pass of a BERT token classifier in plain torch, for inference only.
+
+Written here rather than imported because a worker without ``transformers`` starts in a fraction
+of the time, and because the batches of this project need nothing else of it. It gives the logits
+of ``transformers.BertForTokenClassification`` (a test compares them). It knows ids and tensors:
+no text, no labels. Source: Devlin et al. 2019, and the tensor names of the Hugging Face library.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from udfs.errors import ModelPackageError
+
+_LAYER = "bert.encoder.layer.{}."
+_IGNORED = ("bert.embeddings.position_ids", "bert.pooler.dense.weight", "bert.pooler.dense.bias")
+
+
+@dataclass(frozen=True, slots=True)
+class BertConfig:
+    """The numbers of ``config.json`` that decide the shape of the network."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int
+    type_vocab_size: int
+    layer_norm_eps: float
+
+    @classmethod
+    def from_file(cls, path: Path) -> BertConfig:
+        """Reads ``config.json``.
+
+        Raises:
+            ModelPackageError: it is not a BERT encoder with learned absolute positions and GELU,
+                or a number is missing.
+        """
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            architecture = raw.get("model_type")
+        except (ValueError, OSError, AttributeError):
+            raise ModelPackageError(f"{path} is not readable JSON; copy the package again") from None
+        for key, wanted in (
+            ("model_type", "bert"),
+            ("hidden_act", "gelu"),
+            ("position_embedding_type", "absolute"),
+        ):
+            if raw.get(key, wanted) != wanted or architecture is None:
+                raise ModelPackageError(
+                    f"{path}: {key} is {raw.get(key)!r}, this engine runs {wanted!r} only; "
+                    "use a BertForTokenClassification model"
+                )
+        try:
+            return cls(**{name: kind(raw[name]) for name, kind in _CONFIG_TYPES.items()})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelPackageError(
+                f"{path}: {error} is missing or not a number; copy the package again"
+            ) from None
+
+
+_CONFIG_TYPES = {
+    "vocab_size": int,
+    "hidden_size": int,
+    "num_hidden_layers": int,
+    "num_attention_heads": int,
+    "intermediate_size": int,
+    "max_position_embeddings": int,
+    "type_vocab_size": int,
+    "layer_norm_eps": float,
+}
+
+
+def expected_shapes(config: BertConfig, n_labels: int) -> dict[str, tuple[int, ...]]:
+    """Every tensor that the network needs, with its shape."""
+    hidden, inner = config.hidden_size, config.intermediate_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "bert.embeddings.word_embeddings.weight": (config.vocab_size, hidden),
+        "bert.embeddings.position_embeddings.weight": (config.max_position_embeddings, hidden),
+        "bert.embeddings.token_type_embeddings.weight": (config.type_vocab_size, hidden),
+        "bert.embeddings.LayerNorm.weight": (hidden,),
+        "bert.embeddings.LayerNorm.bias": (hidden,),
+        "classifier.weight": (n_labels, hidden),
+        "classifier.bias": (n_labels,),
+    }
+    dense = {
+        "attention.self.query": (hidden, hidden),
+        "attention.self.key": (hidden, hidden),
+        "attention.self.value": (hidden, hidden),
+        "attention.output.dense": (hidden, hidden),
+        "intermediate.dense": (inner, hidden),
+        "output.dense": (hidden, inner),
+    }
+    for layer in range(config.num_hidden_layers):
+        prefix = _LAYER.format(layer)
+        for name, shape in dense.items():
+            shapes[f"{prefix}{name}.weight"] = shape
+            shapes[f"{prefix}{name}.bias"] = shape[:1]
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            shapes[f"{prefix}{name}.weight"] = (hidden,)
+            shapes[f"{prefix}{name}.bias"] = (hidden,)
+    return shapes
+
+
+class BertEncoder:
+    """The weights of one BERT token classifier on one device, in one precision.
+
+    Args:
+        weights: path of ``model.safetensors``.
+        config: the shape of the network.
+        n_labels: columns of the classifier.
+        device: where it runs.
+        dtype: ``torch.float32`` or ``torch.bfloat16``; logits always come back as float32.
+
+    Raises:
+        ModelPackageError: a tensor is missing, has another shape, or the file is damaged.
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        config: BertConfig,
+        n_labels: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self._config = config
+        self._heads = config.num_attention_heads
+        self.device = device
+        tensors = _read_tensors(weights, expected_shapes(config, n_labels))
+        self._w = {name: t.to(device=device, dtype=dtype) for name, t in tensors.items()}
+        self._layers = [self._layer_weights(i) for i in range(config.num_hidden_layers)]
+
+    def _layer_weights(self, layer: int) -> dict[str, Tensor]:
+        prefix = _LAYER.format(layer)
+        own = {k.removeprefix(prefix): t for k, t in self._w.items() if k.startswith(prefix)}
+        # One matrix product instead of three.
+        for kind in ("weight", "bias"):
+            parts = [own.pop(f"attention.self.{name}.{kind}") for name in ("query", "key", "value")]
+            own[f"qkv.{kind}"] = torch.cat(parts)
+        return own
+
+    @torch.inference_mode()
+    def logits(self, ids: Tensor, lengths: Tensor | None) -> Tensor:
+        """Scores of every label for every position.
+
+        Args:
+            ids: ``(batch, length)`` int64 word-piece ids, padded on the right.
+            lengths: ``(batch,)`` true lengths, or None where no row is padded.
+
+        Returns:
+            ``(batch, length, labels)`` float32; what stands in padded places means nothing.
+        """
+        batch, length = ids.shape
+        mask = None
+        if lengths is not None:
+            positions = torch.arange(length, device=ids.device)
+            mask = (positions[None, :] < lengths[:, None])[:, None, None, :]
+        w = self._w
+        x = F.embedding(ids, w["bert.embeddings.word_embeddings.weight"])
+        x = x + w["bert.embeddings.position_embeddings.weight"][:length]
+        x = x + w["bert.embeddings.token_type_embeddings.weight"][0]
+        x = self._norm(x, w, "bert.embeddings.LayerNorm")
+        for layer in self._layers:
+            x = self._run_layer(x, layer, mask, batch, length)
+        return F.linear(x, w["classifier.weight"], w["classifier.bias"]).float()
+
+    def _run_layer(
+        self, x: Tensor, w: dict[str, Tensor], mask: Tensor | None, batch: int, length: int
+    ) -> Tensor:
+        qkv = F.linear(x, w["qkv.weight"], w["qkv.bias"])
+        q, k, v = qkv.view(batch, length, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
+        context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        context = context.transpose(1, 2).reshape(batch, length, -1)
+        attended = F.linear(
+            context, w["attention.output.dense.weight"], w["attention.output.dense.bias"]
+        )
+        x = self._norm(x + attended, w, "attention.output.LayerNorm")
+        inner = F.gelu(F.linear(x, w["intermediate.dense.weight"], w["intermediate.dense.bias"]))
+        outer = F.linear(inner, w["output.dense.weight"], w["output.dense.bias"])
+        return self._norm(x + outer, w, "output.LayerNorm")
+
+    def _norm(self, x: Tensor, w: dict[str, Tensor], name: str) -> Tensor:
+        shape = (self._config.hidden_size,)
+        eps = self._config.layer_norm_eps
+        return F.layer_norm(x, shape, w[f"{name}.weight"], w[f"{name}.bias"], eps)
+
+
+def _read_tensors(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelPackageError(
+            f"{path} is not a readable safetensors file ({type(error).__name__}): it is cut off "
+            "or of another format; copy the package again"
+        ) from None
+    for name in _IGNORED:
+        tensors.pop(name, None)
+    wrong = sorted(
+        name
+        for name in tensors.keys() | shapes.keys()
+        if name not in shapes or name not in tensors or tuple(tensors[name].shape) != shapes[name]
+    )
+    if wrong:
+        raise ModelPackageError(
+            f"{path}: {len(wrong)} tensors do not fit a BERT token classifier of the shape in "
+            f"config.json, the first is {wrong[0]}; use weights and config of the same model"
+        )
+    return tensors

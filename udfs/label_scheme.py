@@ -1,0 +1,148 @@
+"""BIO tags and spans: the one place that knows how tags become spans and spans become tags.
+
+Repair rules (those of the CoNLL-2000 evaluation script, and seqeval's default mode):
+
+1. ``B-X`` always starts a mention.
+2. ``I-X`` right after ``B-X`` or ``I-X`` continues that mention.
+3. ``I-X`` after ``O``, at the start of a sequence, or after a tag of another label starts one.
+4. ``O`` ends the mention before it.
+
+It knows nothing of text, tokenizers or models: words are pairs of offsets, tags are numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A labelled piece of a text: half-open code point offsets; score in [0, 1]."""
+
+    begin: int
+    end: int
+    label: str
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPrediction:
+    """What an engine says of one window: spans relative to it, and how much of it was read.
+
+    ``unread_characters`` counts those in words that the vocabulary cannot spell (each becomes one
+    unknown token).
+    """
+
+    spans: tuple[Span, ...]
+    wordpieces: int
+    unread_characters: int
+
+
+def bio_labels(entity_labels: Sequence[str]) -> tuple[str, ...]:
+    """``["Chemical"]`` → ``("O", "B-Chemical", "I-Chemical")``: the tags of a model, in order."""
+    return ("O", *(f"{prefix}-{label}" for label in entity_labels for prefix in "BI"))
+
+
+class LabelScheme:
+    """The tags of one model as small tables, so that decoding needs no loop over words.
+
+    Args:
+        tags: the model's tags in the order of its output columns, such as
+            ``("O", "B-Chemical", "I-Chemical")``.
+
+    Raises:
+        ValueError: a tag is not ``O``, ``B-…`` or ``I-…``, or one stands twice.
+    """
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        for tag in tags:
+            if tag != "O" and (tag[:2] not in ("B-", "I-") or len(tag) < 3):
+                raise ValueError(f"tag {tag!r} is not O, B-<label> or I-<label>: use BIO tags")
+        if len(set(tags)) != len(tags):
+            raise ValueError(f"a tag stands twice in {list(tags)}: every tag needs one column")
+        if "O" not in tags:
+            raise ValueError(f"the tag O is missing in {list(tags)}: BIO tags need it")
+        self.tags = tuple(tags)
+        self.entity_labels = tuple(dict.fromkeys(tag[2:] for tag in tags if tag != "O"))
+        number = {label: i + 1 for i, label in enumerate(self.entity_labels)}
+        self._type_of = np.array([number.get(tag[2:], 0) for tag in tags], dtype=np.int64)
+        self._is_begin = np.array([tag.startswith("B-") for tag in tags])
+        self.columns_of = tuple(
+            np.flatnonzero(self._type_of == i + 1) for i in range(len(self.entity_labels))
+        )
+
+    def decode(self, tag_ids: IntArray, starts_sequence: NDArray[np.bool_]) -> MentionArrays:
+        """Tags of many sequences laid end to end → their mentions, by the repair rules.
+
+        Args:
+            tag_ids: ``(words,)`` tag number of each word.
+            starts_sequence: ``(words,)`` true where a word is the first of its sequence.
+
+        Returns:
+            first and last word (inclusive) and label number of each mention, in order.
+        """
+        types = self._type_of[tag_ids]
+        inside = types != 0
+        previous = np.concatenate(([0], types[:-1]))
+        previous[starts_sequence] = 0
+        starts = inside & (self._is_begin[tag_ids] | (types != previous))
+        goes_on = np.concatenate((inside[1:] & ~starts[1:], [False])) if len(types) else starts
+        return MentionArrays(
+            first=np.flatnonzero(starts),
+            last=np.flatnonzero(inside & ~goes_on),
+            label=types[starts] - 1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MentionArrays:
+    """Mentions as columns: first and last word (both inclusive) and label number of each."""
+
+    first: IntArray
+    last: IntArray
+    label: IntArray
+
+
+def tags_to_spans(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> list[Span]:
+    """The mentions of one sequence of tagged words, by the repair rules above.
+
+    Args:
+        words: begin and end offset of each word, in order.
+        tags: one BIO tag for each word.
+
+    Raises:
+        ValueError: the two have different lengths, or a tag is not a BIO tag.
+    """
+    if len(words) != len(tags):
+        raise ValueError(f"{len(words)} words but {len(tags)} tags: each word needs one tag")
+    scheme = LabelScheme(tuple(dict.fromkeys(("O", *tags))))
+    ids = np.array([scheme.tags.index(tag) for tag in tags], dtype=np.int64)
+    found = scheme.decode(ids, np.arange(len(ids)) == 0)
+    return [
+        Span(words[first][0], words[last][1], scheme.entity_labels[label])
+        for first, last, label in zip(found.first, found.last, found.label, strict=True)
+    ]
+
+
+def spans_to_tags(words: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[str]:
+    """A BIO tag for each word: a word that overlaps a span belongs to it.
+
+    Where two spans touch one word the earlier span has it. Words and spans are in text order.
+    """
+    tags = ["O"] * len(words)
+    position = 0
+    for span in sorted(spans, key=lambda s: (s.begin, s.end)):
+        while position < len(words) and words[position][1] <= span.begin:
+            position += 1
+        prefix = "B"
+        while position < len(words) and words[position][0] < span.end:
+            tags[position] = f"{prefix}-{span.label}"
+            prefix = "I"
+            position += 1
+    return tags

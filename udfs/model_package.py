@@ -1,0 +1,158 @@
+"""What a model package is: one folder, checked byte by byte before anything in it is used.
+
+``ner_model.json`` names the labels, the window rule and the sha256 of every file. ``training``
+writes packages, executors read them; both through this module. Nothing is unpickled, no code in
+a package is run. It does not know how the weights are used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from udfs.errors import ModelPackageError
+from udfs.label_scheme import LabelScheme
+
+MANIFEST = "ner_model.json"
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+FORMAT_VERSION = 1
+REQUIRED_FILES = (WEIGHTS, CONFIG, TOKENIZER)
+# Files that can run code when loaded; a package that holds one is refused, listed or not.
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelManifest:
+    """The contents of ``ner_model.json``.
+
+    ``labels`` are the BIO tags in the order of the output columns. ``max_wordpieces`` counts
+    ``[CLS]`` and ``[SEP]``; ``overlap`` is what two pieces of a longer window share. ``files``
+    maps each file name to its sha256. ``scores`` and ``base_model`` inform and change no result.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    files: dict[str, str]
+    max_wordpieces: int = 256
+    overlap: int = 64
+    base_model: str = ""
+    training_data_digest: str = ""
+    scores: dict[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over all that can change a prediction, and over nothing else."""
+        decisive = {
+            "labels": list(self.labels),
+            "max_wordpieces": self.max_wordpieces,
+            "overlap": self.overlap,
+            "files": {name: self.files[name] for name in REQUIRED_FILES},
+            "format_version": self.format_version,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, manifest: ModelManifest) -> None:
+    """Writes ``ner_model.json`` into a folder whose other files are complete."""
+    text = json.dumps(asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def load_manifest(folder: Path) -> ModelManifest:
+    """Reads and checks a package: its manifest, and the sha256 of every file it names.
+
+    Raises:
+        ModelPackageError: the folder or a file is missing, altered, truncated, pickled, or the
+            manifest is not one; the message names the file, the rule and the mend.
+    """
+    manifest = _parse_manifest(folder)
+    pickled = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in PICKLES)
+    if pickled:
+        raise ModelPackageError(
+            f"model package {folder} holds {', '.join(pickled)}: such files can run code when "
+            f"they are loaded; convert the weights to {WEIGHTS} and remove them"
+        )
+    for name, expected in sorted(manifest.files.items()):
+        _check_file(folder, name, expected)
+    return manifest
+
+
+def _check_file(folder: Path, name: str, expected: str) -> None:
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise ModelPackageError(
+            f"model package {folder}: {MANIFEST} names {name!r}, which is not a plain file name"
+        )
+    path = folder / name
+    if not path.is_file():
+        raise ModelPackageError(
+            f"model package {folder}: {name} is missing; copy the whole folder again"
+        )
+    if sha256_of(path) != expected:
+        raise ModelPackageError(
+            f"model package {folder}: {name} ({path.stat().st_size} bytes) is not the file that "
+            f"{MANIFEST} describes (its sha256 differs): it is altered or cut off; "
+            "copy the whole folder again"
+        )
+
+
+def _parse_manifest(folder: Path) -> ModelManifest:
+    if not folder.is_dir():
+        raise ModelPackageError(
+            f"no model package at {folder}: --model names a folder that holds {MANIFEST}"
+        )
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ModelPackageError(
+            f"{folder} is not a model package: it has no {MANIFEST}; "
+            "jobs/fine_tune_ner.py writes packages"
+        )
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelPackageError(
+            f"{path} is not readable JSON ({type(error).__name__}); copy the package again"
+        ) from None
+    _check_shape(path, raw)
+    return ModelManifest(**{**raw, "labels": tuple(raw["labels"])})
+
+
+def _check_shape(path: Path, raw: object) -> None:
+    def refuse(why: str) -> None:
+        raise ModelPackageError(f"{path}: {why}; it must be a manifest that clinspan wrote")
+
+    if not isinstance(raw, Mapping):
+        refuse("the top level is not an object")
+        return
+    known = {f.name: f.type for f in fields(ModelManifest)}
+    if unknown := sorted(set(raw) - set(known)):
+        refuse(f"unknown keys {unknown}")
+    for key, kind in (("name", str), ("labels", list), ("files", dict)):
+        if not isinstance(raw.get(key), kind):
+            refuse(f"{key!r} is missing or not a {kind.__name__}")
+    if raw.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
+        refuse(f"format_version is {raw['format_version']!r}, this release reads {FORMAT_VERSION}")
+    for key in ("max_wordpieces", "overlap"):
+        if key in raw and (not isinstance(raw[key], int) or isinstance(raw[key], bool)):
+            refuse(f"{key!r} is {raw[key]!r}, not a whole number")
+    longest, overlap = raw.get("max_wordpieces", 256), raw.get("overlap", 64)
+    if not 0 <= overlap < longest - 2:
+        refuse(f"overlap {overlap} does not fit max_wordpieces {longest} (0 <= overlap < max - 2)")
+    if missing := [name for name in REQUIRED_FILES if name not in raw["files"]]:
+        refuse(f"'files' does not list {', '.join(missing)}")
+    try:
+        LabelScheme(raw["labels"])
+    except (ValueError, TypeError) as error:
+        refuse(str(error))

@@ -1,0 +1,78 @@
+"""The rows that leave a Python worker, as Arrow schemas, and the one way to build them.
+
+Spark matches the columns of ``mapInArrow`` by position and drops extra ones in silence, so every
+batch is built by name here and cast to its schema. ``pipelines/schemas.py`` holds the same as
+Spark types; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+WINDOW = pa.schema(
+    [
+        pa.field("note_id", pa.string(), nullable=False),
+        pa.field("window_index", pa.int32(), nullable=False),
+        pa.field("begin", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+        pa.field("window_hash", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+    ]
+)
+
+SPAN = pa.struct(
+    [
+        pa.field("begin", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("score", pa.float32(), nullable=False),
+    ]
+)
+
+PREDICTION = pa.schema(
+    [
+        pa.field("window_hash", pa.string(), nullable=False),
+        pa.field("spans", pa.list_(pa.field("element", SPAN, nullable=False)), nullable=False),
+        pa.field("wordpieces", pa.int32(), nullable=False),
+        pa.field("unread_characters", pa.int32(), nullable=False),
+    ]
+)
+
+ENTITY = pa.struct(
+    [
+        pa.field("entity_id", pa.string(), nullable=False),
+        pa.field("begin", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("entity_type", pa.string(), nullable=False),
+        pa.field("score", pa.float32(), nullable=False),
+    ]
+)
+
+ANNOTATED_NOTE = pa.schema(
+    [
+        pa.field("note_id", pa.string(), nullable=False),
+        pa.field("characters", pa.int32(), nullable=False),
+        pa.field("unread_characters", pa.int32(), nullable=False),
+        pa.field("windows", pa.int32(), nullable=False),
+        pa.field("wordpieces", pa.int32(), nullable=False),
+        pa.field(
+            "entities", pa.list_(pa.field("element", ENTITY, nullable=False)), nullable=False
+        ),
+    ]
+)
+
+
+def to_batch(columns: Mapping[str, Sequence[object] | pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+    """Columns by name → a batch in exactly the order and the types of ``schema``.
+
+    Raises:
+        KeyError: the names are not those of the schema.
+    """
+    if set(columns) != set(schema.names):
+        raise KeyError(f"columns {sorted(columns)} are not those of the schema {schema.names}")
+    arrays = [pa.array(columns[f.name], type=f.type) for f in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,290 @@
+"""Model package → callable: window texts in, labelled spans out.
+
+Owns how windows become batches (sorted by length, a budget of word-pieces for each batch), which
+device and precision a worker uses, and how logits become spans with scores. It knows nothing of
+notes, tables or Spark.
+
+Score of an entity: the mean over its words of P(B-label) + P(I-label), each word judged by its
+first word-piece. It lies in [0, 1] and is not calibrated.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from udfs.bert_encoder import BertConfig, BertEncoder
+from udfs.errors import InputError, ModelPackageError
+from udfs.label_scheme import LabelScheme, Span, WindowPrediction
+from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS, ModelManifest, load_manifest
+from udfs.tokenization import EncodedWindow, Piece, WindowTokenizer, cut_pieces
+
+SPECIAL_TOKENS = 2  # [CLS] and [SEP] round every piece
+
+
+class TokenClassifier:
+    """One model package, loaded on one device; see ``load``."""
+
+    def __init__(
+        self,
+        manifest: ModelManifest,
+        tokenizer: WindowTokenizer,
+        encoder: BertEncoder,
+        tokens_per_batch: int,
+    ) -> None:
+        self.manifest = manifest
+        self.scheme = LabelScheme(manifest.labels)
+        self._tokenizer = tokenizer
+        self._encoder = encoder
+        self._tokens_per_batch = tokens_per_batch
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int = 1,
+        tokens_per_batch: int = 4096,
+    ) -> TokenClassifier:
+        """Checks a package and loads it.
+
+        Args:
+            folder: the model package.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
+            precision: ``auto``, ``float32`` or ``bfloat16``; auto takes bfloat16 where the
+                processor multiplies it in hardware.
+            threads: CPU threads of this process.
+            tokens_per_batch: most word-pieces in one batch, padding included.
+
+        Raises:
+            ModelPackageError: the package is not usable.
+            InputError: ``cuda`` was asked for and there is none.
+        """
+        manifest = load_manifest(folder)
+        config = BertConfig.from_file(folder / CONFIG)
+        tokenizer = WindowTokenizer.from_file(folder / TOKENIZER)
+        if tokenizer.vocabulary_size > config.vocab_size:
+            raise ModelPackageError(
+                f"{folder}: the tokenizer has {tokenizer.vocabulary_size} ids, the model "
+                f"{config.vocab_size}; use the tokenizer of the same model"
+            )
+        if manifest.max_wordpieces > config.max_position_embeddings:
+            raise ModelPackageError(
+                f"{folder}: max_wordpieces {manifest.max_wordpieces} is more than the model's "
+                f"{config.max_position_embeddings} positions"
+            )
+        torch.set_num_threads(threads)
+        chosen = resolve_device(device)
+        dtype = resolve_precision(precision, chosen)
+        encoder = BertEncoder(folder / WEIGHTS, config, len(manifest.labels), chosen, dtype)
+        return cls(manifest, tokenizer, encoder, tokens_per_batch)
+
+    def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
+        """One prediction for each window text, in order; nothing is truncated."""
+        if not texts:
+            return []
+        windows = self._tokenizer.encode(texts)
+        counts = np.array([len(w.ids) for w in windows], dtype=np.int64)
+        starts = np.concatenate(([0], np.cumsum(counts)))
+        logits = self._all_logits(windows, starts)
+        spans = self._decode(texts, windows, starts, logits)
+        return [
+            WindowPrediction(tuple(spans[i]), int(counts[i]), self._unread(windows[i]))
+            for i in range(len(texts))
+        ]
+
+    def _unread(self, window: EncodedWindow) -> int:
+        unknown = window.ids == self._tokenizer.unknown_id
+        return int((window.ends[unknown] - window.begins[unknown]).sum())
+
+    def _all_logits(
+        self, windows: list[EncodedWindow], starts: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """``(all word-pieces, labels)``: windows end to end, each piece's scores in its place."""
+        body = self.manifest.max_wordpieces - SPECIAL_TOKENS
+        pieces = [
+            (i, piece)
+            for i, window in enumerate(windows)
+            if len(window.ids)
+            for piece in cut_pieces(len(window.ids), body, self.manifest.overlap)
+        ]
+        pieces.sort(key=lambda item: item[1].begin - item[1].end)
+        result = np.empty((int(starts[-1]), len(self.manifest.labels)), dtype=np.float32)
+        for batch in _batches(pieces, self._tokens_per_batch):
+            logits = self._run_batch(windows, batch)
+            for row, (i, piece) in enumerate(batch):
+                begin = starts[i] + piece.decides_from
+                offset = 1 - piece.begin  # 1 for [CLS]
+                result[begin : starts[i] + piece.decides_to] = logits[
+                    row, piece.decides_from + offset : piece.decides_to + offset
+                ]
+        return result
+
+    def _run_batch(
+        self, windows: list[EncodedWindow], batch: list[tuple[int, Piece]]
+    ) -> NDArray[np.float32]:
+        lengths = np.array([p.end - p.begin + SPECIAL_TOKENS for _, p in batch], dtype=np.int64)
+        ids = np.full((len(batch), int(lengths.max())), self._tokenizer.pad_id, dtype=np.int64)
+        ids[:, 0] = self._tokenizer.cls_id
+        for row, (i, piece) in enumerate(batch):
+            ids[row, 1 : lengths[row] - 1] = windows[i].ids[piece.begin : piece.end]
+        ids[np.arange(len(batch)), lengths - 1] = self._tokenizer.sep_id
+        device = self._encoder.device
+        padded = bool((lengths != lengths[0]).any())
+        logits = self._encoder.logits(
+            torch.from_numpy(ids).to(device),
+            torch.from_numpy(lengths).to(device) if padded else None,
+        )
+        array: NDArray[np.float32] = logits.cpu().numpy()
+        return array
+
+    def _decode(
+        self,
+        texts: Sequence[str],
+        windows: list[EncodedWindow],
+        starts: NDArray[np.int64],
+        logits: NDArray[np.float32],
+    ) -> list[list[Span]]:
+        n_words = np.array([len(w.first_pieces) for w in windows], dtype=np.int64)
+        spans: list[list[Span]] = [[] for _ in windows]
+        if not n_words.sum():
+            return spans
+        firsts = np.concatenate(
+            [w.first_pieces + start for w, start in zip(windows, starts, strict=False)]
+        )
+        scores = logits[firsts]
+        window_of = np.repeat(np.arange(len(windows)), n_words)
+        starts_sequence = np.ones(len(window_of), dtype=bool)
+        starts_sequence[1:] = window_of[1:] != window_of[:-1]
+        found = self.scheme.decode(scores.argmax(axis=1), starts_sequence)
+        if not len(found.first):
+            return spans
+        begins = np.concatenate([w.word_begins for w in windows])
+        ends = np.concatenate([w.word_ends for w in windows])
+        means = _mean_scores(self._label_probabilities(scores), found.first, found.last)
+        for k in range(len(found.first)):
+            window, label = int(window_of[found.first[k]]), int(found.label[k])
+            span = Span(
+                begin=int(begins[found.first[k]]),
+                end=_over_marks(texts[window], int(ends[found.last[k]])),
+                label=self.scheme.entity_labels[label],
+                score=float(means[k, label]),
+            )
+            spans[window].append(span)
+        return spans
+
+    def _label_probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """``(words, entity labels)``: P(B-label) + P(I-label)."""
+        shifted = np.exp((scores - scores.max(axis=1, keepdims=True)).astype(np.float64))
+        probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+        return np.stack(
+            [probabilities[:, list(columns)].sum(axis=1) for columns in self.scheme.columns_of],
+            axis=1,
+        )
+
+
+def _mean_scores(
+    values: NDArray[np.float64], first: NDArray[np.int64], last: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean of ``values`` over the rows first..last (inclusive) of each mention."""
+    sums = np.concatenate((np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)))
+    means = (sums[last + 1] - sums[first]) / (last + 1 - first)[:, None]
+    return np.clip(means, 0.0, 1.0)
+
+
+def _over_marks(text: str, end: int) -> int:
+    """A combining mark belongs to the letter before it, though no word-piece covers it."""
+    while end < len(text) and unicodedata.category(text[end]).startswith("M"):
+        end += 1
+    return end
+
+
+def _batches(
+    pieces: list[tuple[int, Piece]], tokens_per_batch: int
+) -> list[list[tuple[int, Piece]]]:
+    """Pieces, longest first → batches whose padded size stays within the budget."""
+    batches: list[list[tuple[int, Piece]]] = []
+    room = 0
+    for item in pieces:
+        length = item[1].end - item[1].begin + SPECIAL_TOKENS
+        if room <= 0:
+            batches.append([])
+            room = max(1, tokens_per_batch // length)  # the first is the longest of its batch
+        batches[-1].append(item)
+        room -= 1
+    return batches
+
+
+def resolve_device(device: str) -> torch.device:
+    """``auto`` → the GPU where there is one; a GPU that was promised and is not there is an error.
+
+    Raises:
+        InputError: no CUDA device, or not that many.
+    """
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    wanted = torch.device("cuda:0" if device in ("auto", "cuda") else device)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted.type != "cuda" or (wanted.index or 0) >= count:
+        raise InputError(
+            f"model.device is {device!r}, but this worker sees {count} CUDA devices: "
+            "use device cpu or auto, or give the executor a GPU"
+        )
+    return wanted
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """``auto`` → bfloat16 where the hardware multiplies it, else float32."""
+    if precision == "auto":
+        fast = (
+            torch.cuda.is_bf16_supported()
+            if device.type == "cuda"
+            else bool(_cpu_flags() & {"amx_bf16", "avx512_bf16"})
+        )
+        return torch.bfloat16 if fast else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+
+
+def _cpu_flags() -> frozenset[str]:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split("\n"):
+            if line.startswith("flags"):
+                return frozenset(line.split())
+    except OSError:
+        pass
+    return frozenset()
+
+
+_LOADED: dict[tuple[str, str, str], TokenClassifier] = {}
+
+
+def load_once(
+    folder: Path,
+    fingerprint: str,
+    device: str,
+    precision: str,
+    threads: int,
+    tokens_per_batch: int,
+) -> TokenClassifier:
+    """The classifier of this process for one model on one device: a worker outlives its tasks.
+
+    Raises:
+        ModelPackageError: the package is not usable, or is not the one with this fingerprint.
+    """
+    cached = (fingerprint, device, precision)
+    if cached not in _LOADED:
+        classifier = TokenClassifier.load(folder, device, precision, threads, tokens_per_batch)
+        if classifier.manifest.fingerprint != fingerprint:
+            raise ModelPackageError(
+                f"the model package at {folder} is not the one that the driver read: put the same "
+                "package at the same place on every machine"
+            )
+        _LOADED[cached] = classifier
+    torch.set_num_threads(threads)
+    return _LOADED[cached]
