@@ -1,12 +1,12 @@
 #!/bin/sh
-# Builds this checkout's environment, `.venv`, from the lock files and makes its Spark ready for Delta.
+# Builds this checkout's environment, `.venv`, from the locks and makes its Spark ready for Delta.
 #
-# A stamp in .venv holds the digest of all that went in. While it matches, a repeat only checks Java and Spark's
-# files. When it does not match, or an earlier set-up was interrupted and left none, .venv is built anew: half an
-# environment cannot be told from a whole one, and from the package cache it takes seconds.
+# A stamp in .venv holds the digest of all that went in. While it matches, a repeat only checks Java
+# and Spark's files (0.4 s). When it does not match, or an interrupted set-up left none, .venv is built
+# anew, because half an environment cannot be told from a whole one (about a minute from the cache).
 #
 # PYTHON=FILE       a Python 3.11 that is not on PATH
-# TORCH_WHEELS=DIR  a folder with the torch wheel to use, instead of ../shared/wheels or the index's build
+# TORCH_WHEELS=DIR  a folder with a torch wheel, instead of ../shared/wheels or the index's build
 set -eu
 cd "$(dirname "$0")"
 
@@ -66,8 +66,9 @@ uv_install() {
     .venv/bin/uv pip install --quiet --python .venv/bin/python "$@"
 }
 
-# Apart from the lock: its wheel is a CPU build from a folder on some machines and the index's (with CUDA, gigabytes)
-# on others, so no one hash fits, and the lock would drag in every CUDA library. What it needs else is locked.
+# Apart from the lock: its wheel is a CPU build from a folder on some machines and the index's (with
+# CUDA, gigabytes) on others, so no one hash fits, and the lock would drag in every CUDA library. What
+# else torch needs is locked.
 install_torch() {
     wheels=${TORCH_WHEELS:-$shared_wheels}
     if [ -d "$wheels" ] && uv_install --no-index --find-links "$wheels" "$torch"; then
@@ -89,8 +90,8 @@ build_environment() {
     [ -z "$mirror" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$mirror}"
     uv_install --require-hashes --build-constraints requirements.lock --requirement requirements.lock
     install_torch
-    # `compat` puts this folder itself on the path. The default would install a finder, and that loses to any
-    # folder called `conf` which another package left in site-packages.
+    # `compat` puts this folder itself on the path. The default would install a finder, and that loses
+    # to any folder called `conf` which another package left in site-packages.
     uv_install --no-deps --no-index --no-build-isolation --config-settings editable_mode=compat --editable .
     wanted_state >"$stamp"
 }

@@ -53,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         # The message of a foreign error may quote a note: its class and its frames cannot.
         frames = "".join(traceback.format_tb(error.__traceback__))
-        return _fail(FAILED, f"{type(error).__name__}; what is committed stays, run again\n{frames}")
+        return _fail(
+            FAILED, f"{type(error).__name__}; what is committed stays, run again\n{frames}"
+        )
     show_summary(record, plan.root)
     return _verdict(record, settings.run.max_quarantined_fraction)
 

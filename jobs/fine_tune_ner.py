@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--base-model", metavar="FOLDER", type=Path, help="a BERT encoder (default: MiniLM)")
     add("--experiment", metavar="NAME", default="clinspan-ner", help="MLflow experiment")
     add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
+    add("--device", metavar="NAME", default="cpu", help="cpu, cuda or cuda:INDEX")
     recipe = parser.add_argument_group("recipe")
     for setting in dataclasses.fields(Recipe):
         flag, meaning = "--" + setting.name.replace("_", "-"), setting.metadata["meaning"]

@@ -64,7 +64,9 @@ def add_missing(
     with_retries(lambda: spark.sql(statement, source=rows.select(*table.schema.names)))
 
 
-def replace_row(spark: SparkSession, root: TableRoot, table: Table, row: DataFrame, key: str) -> None:
+def replace_row(
+    spark: SparkSession, root: TableRoot, table: Table, row: DataFrame, key: str
+) -> None:
     """Writes one row over the one with the same key, or adds it."""
     names = table.schema.names
     updates = ", ".join(f"t.{quote(name)} = s.{quote(name)}" for name in names)

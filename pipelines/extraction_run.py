@@ -37,6 +37,8 @@ from udfs.note_annotation import AnnotationSettings
 
 # The first slice tells the speed; at the slowest engine measured (1.3 notes/s) it takes a minute.
 FIRST_SLICE_CHARACTERS = 200_000
+# No slice is a smaller share than this: each is a commit.
+SMALLEST_SLICE = 0.002
 # A partition of the inference stage holds about this much text, so that no task grows with the run.
 PARTITION_CHARACTERS = 16_000_000
 
@@ -89,14 +91,14 @@ def run_extraction(spark: SparkSession, plan: RunPlan, progress: Progress) -> Ru
             raise InputError(f"{plan.source.describe()} holds no notes: it must have at least one")
         create_tables(spark, plan.root)
         record = _new_record(plan, counts)
-        run_record.write(spark, plan.root, record)
+        run_record.begin(spark, plan.root, record)
         try:
             record = _work(spark, plan, rows, record, progress)
         except BaseException as error:
             failed = replace(record, status="failed", error=type(error).__name__, end=_now())
-            run_record.write(spark, plan.root, failed)
+            run_record.finish(spark, plan.root, failed)
             raise
-        run_record.write(spark, plan.root, record)
+        run_record.finish(spark, plan.root, record)
         return record
 
 
@@ -149,7 +151,7 @@ def _work(
             started = time.monotonic()
             _score_slices(plan, missing, progress)
             record = replace(record, inference_seconds=time.monotonic() - started)
-            record = replace(record, **_count_scored(spark, plan, missing))
+            record = _count_scored(spark, plan, missing, record)
             progress.step("writing entities")
             _write_notes(spark, plan, record, due, places, missing)
     progress.step("counting")
@@ -217,22 +219,23 @@ def _score_slices(plan: RunPlan, missing: DataFrame, progress: Progress) -> None
         stored = predictions.withColumn("model_fingerprint", F.lit(plan.model_fingerprint))
         append_rows(plan.root, schemas.PREDICTIONS, stored)
         seconds = max(time.monotonic() - started, 1e-3)
-        share = min(4 * share, (end - begin) * plan.slice_seconds / seconds)
+        share = (end - begin) * plan.slice_seconds / seconds
+        share = min(4 * (end - begin), max(share, SMALLEST_SLICE))
         begin = end
         progress.scored(int(characters * begin), characters)
 
 
-def _count_scored(spark: SparkSession, plan: RunPlan, missing: DataFrame) -> dict[str, int]:
+def _count_scored(
+    spark: SparkSession, plan: RunPlan, missing: DataFrame, record: RunRecord
+) -> RunRecord:
+    stored = _predictions(spark, plan)
     row = (
-        _predictions(spark, plan)
-        .join(missing.select("window_hash"), on="window_hash", how="left_semi")
-        .agg(
-            F.countDistinct("window_hash").alias("scored_windows"),
-            F.coalesce(F.sum("wordpieces"), F.lit(0)).alias("scored_wordpieces"),
-        )
+        stored.join(missing.select("window_hash"), on="window_hash", how="left_semi")
+        .agg(F.countDistinct("window_hash"), F.coalesce(F.sum("wordpieces"), F.lit(0)))
         .first()
     )
-    return {} if row is None else row.asDict()
+    windows, wordpieces = (0, 0) if row is None else (int(row[0]), int(row[1]))
+    return replace(record, scored_windows=windows, scored_wordpieces=wordpieces)
 
 
 def _write_notes(

@@ -7,7 +7,7 @@ workers only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +43,9 @@ class TorchEngine:
 
     def __call__(self, windows: DataFrame) -> DataFrame:
         """``window_hash, text`` → ``schemas.PREDICTION``, one row for each."""
-        return windows.select("window_hash", "text").mapInArrow(
-            self._score, schemas.PREDICTION
-        )
+        return windows.select("window_hash", "text").mapInArrow(self._score, schemas.PREDICTION)
 
-    def _score(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from udfs.arrow_stages import classify_batches
         from udfs.token_classifier import load_once
 

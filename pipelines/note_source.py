@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -68,7 +67,9 @@ def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
     """
     try:
         rows = _load(spark, source)
-    except (AnalysisException, PySparkException) as error:
+    except InputError:
+        raise
+    except Exception as error:  # a broken file comes as a bare Java error, not as Spark's own
         raise InputError(_why_unreadable(source, error)) from None
     if not set(rows.columns) - {CORRUPT}:
         raise InputError(f"{source.describe()} holds no notes: give a place that has at least one")
@@ -117,7 +118,7 @@ def _format_of_name(name: str) -> str | None:
     return next((kind for suffix, kind in FORMATS.items() if stem.endswith(suffix)), None)
 
 
-def _why_unreadable(source: NoteSource, error: PySparkException) -> str:
+def _why_unreadable(source: NoteSource, error: Exception) -> str:
     known = {
         "PATH_NOT_FOUND": "nothing is there; check --notes",
         "TABLE_OR_VIEW_NOT_FOUND": "there is no such table; check --notes-table",
@@ -126,7 +127,7 @@ def _why_unreadable(source: NoteSource, error: PySparkException) -> str:
         "DELTA_MISSING_DELTA_TABLE": "it is not a Delta table; check --format",
     }
     name = error_class(error)
-    hint = known.get(name, f"Spark says {name}; check the format and that the files are whole")
+    hint = known.get(name, f"they cannot be read ({name}); check that the files are whole")
     return f"no notes at {source.describe()}: {hint}"
 
 
@@ -271,9 +272,7 @@ def with_text_hash(spark: SparkSession, notes: DataFrame, key: bytes) -> DataFra
     inside = F.unhex(F.sha2(F.concat("_inner", content), 256))
     hashed = F.sha2(F.concat("_outer", inside), 256)
     return (
-        notes.crossJoin(F.broadcast(pads))
-        .withColumn("text_hash", hashed)
-        .drop("_inner", "_outer")
+        notes.crossJoin(F.broadcast(pads)).withColumn("text_hash", hashed).drop("_inner", "_outer")
     )
 
 

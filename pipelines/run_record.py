@@ -12,8 +12,8 @@ from datetime import datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.entity_table import replace_row
-from pipelines.schemas import ENTITIES, NOTE_WINDOWS, PREDICTIONS, PROCESSED_NOTES, RUNS
+from pipelines.entity_table import append_rows, replace_row
+from pipelines.schemas import ENTITIES, NOTE_WINDOWS, PROCESSED_NOTES, RUNS
 from pipelines.table_root import TableRoot
 
 
@@ -65,16 +65,22 @@ class RunRecord:
         return self.quarantined_notes / self.rows_read if self.rows_read else 0.0
 
 
-def write(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
-    """Writes the row of a run, over the one that it wrote before."""
+def begin(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
+    """Writes the row of a run that begins; a run that is killed leaves it with ``running``."""
+    append_rows(root, RUNS, _row(spark, record))
+
+
+def finish(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
+    """Writes the row of a run over the one that it began with."""
+    replace_row(spark, root, RUNS, _row(spark, record), key="run_id")
+
+
+def _row(spark: SparkSession, record: RunRecord) -> DataFrame:
     values = asdict(record)
-    row = spark.createDataFrame([tuple(values[n] for n in RUNS.schema.names)], RUNS.schema)
-    replace_row(spark, root, RUNS, row, key="run_id")
+    return spark.createDataFrame([tuple(values[n] for n in RUNS.schema.names)], RUNS.schema)
 
 
-def completed(
-    spark: SparkSession, root: TableRoot, record: RunRecord, end: datetime
-) -> RunRecord:
+def completed(spark: SparkSession, root: TableRoot, record: RunRecord, end: datetime) -> RunRecord:
     """The record of a run whose ledger is written, with its counts."""
 
     def of_run(rows: DataFrame) -> DataFrame:

@@ -137,6 +137,7 @@ def with_retries(write: Callable[[], Result]) -> Result:
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def error_class(error: PySparkException) -> str:
+def error_class(error: Exception) -> str:
     """Spark's name of an error, which holds no values, unlike its message."""
-    return error.getErrorClass() or type(error).__name__
+    name = error.getErrorClass() if isinstance(error, PySparkException) else None
+    return name or type(error).__name__

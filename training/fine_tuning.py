@@ -91,13 +91,13 @@ def fine_tune(
 ) -> PreTrainedModel:
     """Trains on all documents and returns the model, in evaluation mode, on the CPU.
 
-    The same arguments, thread count and machine give the same weights. `on_epoch` gets the model in
-    evaluation mode.
+    The same arguments, thread count and machine give the same weights. `on_epoch` gets the number
+    of the epoch, from 0, and the model in evaluation mode.
     """
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
     model = load_base_model(base_model, entity_labels, recipe)
-    model.to(device)  # type: ignore[arg-type]  # transformers' wrapper hides the signature
+    model.to(device)
     tokenizer = WindowTokenizer.from_file(base_model / "tokenizer.json")
     groups = encode_documents(
         documents,
@@ -119,7 +119,7 @@ def fine_tune(
             loop.take_average()
         if on_epoch is not None:
             on_epoch(epoch, model)
-    model.to("cpu")  # type: ignore[arg-type]  # see above
+    model.to("cpu")
     return model
 
 
@@ -199,9 +199,7 @@ def schedule_factor(done: float, recipe: Recipe) -> float:
 
 
 def _parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, Any]]:
-    """Parameters by depth: each layer below the head gets `layer_decay` times the rate of the one
-    above it.
-    """
+    """Parameters by depth: each layer gets `layer_decay` times the rate of the one above it."""
     layers: int = model.config.num_hidden_layers
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():

@@ -75,9 +75,7 @@ def find_base_model(folder: Path | None = None) -> Path:
 
 
 def base_model_name(folder: Path | None) -> str:
-    """What the manifest calls the base model: name and version of the installed one, else the
-    folder's name.
-    """
+    """What the manifest calls the base model: the installed one's version, or a folder's name."""
     if folder is not None:
         return folder.resolve().name
     distribution = ENCODER_PACKAGE.replace("_", "-")
@@ -97,8 +95,7 @@ def write_package(
     manifest: ModelManifest,
     card_facts: dict[str, str],
 ) -> ModelManifest:
-    """Writes the package and returns its manifest, as `manifest` with the files' checksums filled
-    in.
+    """Writes the package; returns `manifest` with the checksums of the files filled in.
 
     A run that is cut off leaves a hidden folder beside the target, never half a package. Raises
     InputError where `folder` exists.
@@ -110,14 +107,13 @@ def write_package(
         _write_weights(draft, model)
         _write_tokenizer(draft, base_model, manifest.max_wordpieces)
         (draft / CARD).write_text(render_card(manifest, card_facts), encoding="utf-8")
+        # mkdtemp and safetensors make things for their owner alone; executors may be somebody else.
         for path in draft.iterdir():
-            path.chmod(0o644)  # safetensors writes for the owner alone
+            path.chmod(0o644)
         files = {path.name: sha256_of(path) for path in sorted(draft.iterdir())}
         complete = dataclasses.replace(manifest, files=files)
         write_manifest(draft, complete)
-        draft.chmod(
-            0o755
-        )  # mkdtemp's folders are for their owner alone; executors may run as somebody else
+        draft.chmod(0o755)
         draft.rename(folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -126,8 +122,7 @@ def write_package(
 
 
 def _write_weights(draft: Path, model: PreTrainedModel) -> None:
-    # Half the size; BC5CDR scores through fp16 weights and through fp32 ones are equal to four
-    # digits.
+    # Half the size. Scores are taken from the package, so what rounding costs is in them.
     weights = {
         name: tensor.to(torch.float16).contiguous() for name, tensor in model.state_dict().items()
     }
@@ -154,8 +149,7 @@ def _write_tokenizer(draft: Path, base_model: Path, max_wordpieces: int) -> None
 
 
 def record_scores(folder: Path, key: str, entry: dict[str, Any]) -> ModelManifest:
-    """Puts scores into a package's manifest and card under `key`, in place of older ones of that
-    key.
+    """Puts scores into a package's manifest and card, in place of older ones of the same key.
 
     Neither changes the fingerprint. The manifest goes last, so that a cut-off run shows as an
     altered card.

@@ -1,5 +1,4 @@
-"""One training run: corpus parts and a recipe -> model package, scored after every epoch, with an
-experiment log.
+"""One training run: corpus parts and a recipe -> model package, scores and an experiment log.
 
 Owns the order of the steps, and that nothing is scored on what it was trained on. Knows nothing of
 the command line.
@@ -31,7 +30,7 @@ from training.scoring import Scores, predict_documents, score_documents
 from udfs.errors import InputError
 from udfs.label_scheme import bio_labels
 from udfs.model_package import ModelManifest
-from udfs.token_classifier import TokenClassifier
+from udfs.token_classifier import TokenClassifier, resolve_device
 
 LOSS_EVERY = 20  # steps in one point of the loss curve
 
@@ -60,12 +59,15 @@ class TrainingRequest:
         if self.threads < 1:
             raise InputError(f"threads {self.threads} must be at least 1")
 
+    @property
+    def corpus_form(self) -> str:
+        """The corpus without its folder, which says nothing on another machine."""
+        return self.corpus.partition(":")[0]
+
 
 @dataclass(frozen=True)
 class Progress:
-    """Whom a run tells what: steps with the mean loss since the last point, epochs with their
-    seconds, scores of a part.
-    """
+    """Whom a run tells: steps with a mean loss, epochs with their seconds, scores of a part."""
 
     on_step: Callable[[StepReport, float], None]
     on_epoch: Callable[[int, float], None]
@@ -83,6 +85,7 @@ def run_training(
     base_model = find_base_model(request.base_model)
     documents = read_corpus(request.corpus, request.train_parts)
     scored = {part: read_corpus(request.corpus, [part]) for part in request.score_parts}
+    resolve_device(request.device)
     torch.set_num_threads(request.threads)
     entity_labels = labels_of(documents)
     draft = ModelManifest(
@@ -94,22 +97,7 @@ def run_training(
         base_model=base_model_name(request.base_model),
         training_data_digest=digest_documents(documents),
     )
-    form = request.corpus.partition(":")[0]
-    parameters = {
-        **dataclasses.asdict(recipe),
-        "corpus": form,
-        "train_parts": ",".join(request.train_parts),
-        "documents": len(documents),
-        "base_model": draft.base_model,
-        "training_data_digest": draft.training_data_digest,
-        "threads": request.threads,
-        "device": request.device,
-    }
-    facts = {
-        "Training data": f"{form}, {' + '.join(request.train_parts)}: {len(documents)} documents",
-        "Command": f"`{request.command}`",
-        "Recipe": ", ".join(f"{key} {value}" for key, value in dataclasses.asdict(recipe).items()),
-    }
+    parameters = _parameters(request, recipe, draft, len(documents))
     with ExperimentLog(experiment, request.name, parameters) as log:
         observer = _Observer(base_model, draft, scored, request.threads, log, progress)
         model = fine_tune(
@@ -121,9 +109,35 @@ def run_training(
             on_step=observer.on_step,
             on_epoch=observer.on_epoch,
         )
+        facts = _card_facts(request, recipe, len(documents))
         manifest = write_package(request.output, model, base_model, draft, facts)
         log.log_package(request.output)
     return manifest
+
+
+def _parameters(
+    request: TrainingRequest, recipe: Recipe, draft: ModelManifest, documents: int
+) -> dict[str, object]:
+    return {
+        **dataclasses.asdict(recipe),
+        "corpus": request.corpus_form,
+        "train_parts": ",".join(request.train_parts),
+        "documents": documents,
+        "base_model": draft.base_model,
+        "training_data_digest": draft.training_data_digest,
+        "threads": request.threads,
+        "device": request.device,
+    }
+
+
+def _card_facts(request: TrainingRequest, recipe: Recipe, documents: int) -> dict[str, str]:
+    parts = " + ".join(request.train_parts)
+    settings = dataclasses.asdict(recipe).items()
+    return {
+        "Training data": f"{request.corpus_form}, {parts}: {documents} documents",
+        "Command": f"`{request.command}`",
+        "Recipe": ", ".join(f"{name} {value}" for name, value in settings),
+    }
 
 
 class _Observer:
@@ -145,11 +159,9 @@ class _Observer:
         self._log = log
         self._progress = progress
         self._losses: list[float] = []
-        self._step = 0
         self._epoch_began = time.monotonic()
 
     def on_step(self, report: StepReport) -> None:
-        self._step = report.step
         self._losses.append(report.loss)
         mean = sum(self._losses) / len(self._losses)
         self._progress.on_step(report, mean)
@@ -180,6 +192,5 @@ class _Observer:
 
 def split_parts(parts: str) -> tuple[str, ...]:
     """`"train,devel"` -> ("train", "devel"); `"none"` -> ()."""
-    return (
-        () if parts == "none" else tuple(part.strip() for part in parts.split(",") if part.strip())
-    )
+    names = (part.strip() for part in parts.split(","))
+    return () if parts == "none" else tuple(name for name in names if name)

@@ -7,7 +7,7 @@ No exception that leaves this module holds text: only note ids, hashes and class
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from udfs import records
 from udfs.entity_merging import ScoredWindow
 from udfs.errors import PredictionError
-from udfs.label_scheme import Span, WindowPrediction
+from udfs.label_scheme import Span
 from udfs.note_annotation import AnnotationSettings, Classifier, annotate_note
 from udfs.segmentation import segment_note
 from udfs.text_hash import keyed_hash
@@ -25,7 +25,7 @@ from udfs.text_hash import keyed_hash
 ROWS_PER_BATCH = 10_000
 
 
-def segment_batches(batches: Iterator[pa.RecordBatch], key: bytes) -> Iterator[pa.RecordBatch]:
+def segment_batches(batches: Iterable[pa.RecordBatch], key: bytes) -> Iterator[pa.RecordBatch]:
     """``note_id, text`` → one row of ``records.WINDOW`` for each window."""
     hash_text = keyed_hash(key)
     for batch in batches:
@@ -47,7 +47,7 @@ def _window_rows(
 
 
 def classify_batches(
-    batches: Iterator[pa.RecordBatch],
+    batches: Iterable[pa.RecordBatch],
     classifier: Classifier,
     buffer_windows: int,
     buffer_characters: int = 4_000_000,
@@ -97,7 +97,7 @@ def _span_row(span: Span) -> dict[str, object]:
 
 
 def annotate_batches(
-    batches: Iterator[pa.RecordBatch], settings: AnnotationSettings
+    batches: Iterable[pa.RecordBatch], settings: AnnotationSettings
 ) -> Iterator[pa.RecordBatch]:
     """``note_id, text, windows`` → one row of ``records.ANNOTATED_NOTE`` for each note.
 
@@ -132,9 +132,7 @@ def _annotated_row(
         "unread_characters": sum(w.unread_characters for w in scored),
         "windows": len(scored),
         "wordpieces": sum(w.wordpieces for w in scored),
-        "entities": [
-            {name: getattr(row, name) for name in _ENTITY_FIELDS} for row in entities
-        ],
+        "entities": [{name: getattr(row, name) for name in _ENTITY_FIELDS} for row in entities],
     }
 
 

@@ -48,8 +48,9 @@ class BertConfig:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             architecture = raw.get("model_type")
-        except (ValueError, OSError, AttributeError):
-            raise ModelPackageError(f"{path} is not readable JSON; copy the package again") from None
+        except (ValueError, OSError, AttributeError, RecursionError):
+            message = f"{path} is not readable JSON; copy the package again"
+            raise ModelPackageError(message) from None
         for key, wanted in (
             ("model_type", "bert"),
             ("hidden_act", "gelu"),
@@ -61,11 +62,18 @@ class BertConfig:
                     "use a BertForTokenClassification model"
                 )
         try:
-            return cls(**{name: kind(raw[name]) for name, kind in _CONFIG_TYPES.items()})
+            config = cls(**{name: kind(raw[name]) for name, kind in _CONFIG_TYPES.items()})
         except (KeyError, TypeError, ValueError) as error:
             raise ModelPackageError(
                 f"{path}: {error} is missing or not a number; copy the package again"
             ) from None
+        heads = config.num_attention_heads
+        if heads < 1 or config.hidden_size % heads:
+            raise ModelPackageError(
+                f"{path}: hidden_size {config.hidden_size} cannot be split into {heads} heads; "
+                "copy the package again"
+            )
+        return config
 
 
 _CONFIG_TYPES = {
@@ -142,7 +150,8 @@ class BertEncoder:
 
     def _layer_weights(self, layer: int) -> dict[str, Tensor]:
         prefix = _LAYER.format(layer)
-        own = {k.removeprefix(prefix): t for k, t in self._w.items() if k.startswith(prefix)}
+        names = [name for name in self._w if name.startswith(prefix)]
+        own = {name.removeprefix(prefix): self._w.pop(name) for name in names}
         # One matrix product instead of three.
         for kind in ("weight", "bias"):
             parts = [own.pop(f"attention.self.{name}.{kind}") for name in ("query", "key", "value")]

@@ -12,12 +12,15 @@ It knows text and spans: no model, no table.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from udfs.label_scheme import Span
+from udfs.segmentation_cues import BLANK
 
-_BLANK = re.compile(r"\[\*\*[^\]\n]*\*\*\]")
+_BLANK = re.compile(BLANK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,7 @@ def _project(text: str, windows: Sequence[ScoredWindow]) -> Iterable[Span]:
                     f"span {span.begin}-{span.end} does not fit its window of "
                     f"{window.end - window.begin} characters"
                 )
-            yield Span(
-                window.begin + span.begin, window.begin + span.end, span.label, span.score
-            )
+            yield Span(window.begin + span.begin, window.begin + span.end, span.label, span.score)
 
 
 def _is_written(text: str, span: Span) -> bool:
@@ -69,4 +70,6 @@ def _is_written(text: str, span: Span) -> bool:
 
 
 def _is_inside(span: Span, blanks: Sequence[tuple[int, int]]) -> bool:
-    return any(begin <= span.begin and span.end <= end for begin, end in blanks)
+    """``blanks`` are disjoint and in order: only the last that begins before can hold the span."""
+    i = bisect_right(blanks, span.begin, key=itemgetter(0)) - 1
+    return i >= 0 and span.end <= blanks[i][1]

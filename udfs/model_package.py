@@ -121,7 +121,7 @@ def _parse_manifest(folder: Path) -> ModelManifest:
         )
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise ModelPackageError(
             f"{path} is not readable JSON ({type(error).__name__}); copy the package again"
         ) from None
@@ -136,8 +136,7 @@ def _check_shape(path: Path, raw: object) -> None:
     if not isinstance(raw, Mapping):
         refuse("the top level is not an object")
         return
-    known = {f.name: f.type for f in fields(ModelManifest)}
-    if unknown := sorted(set(raw) - set(known)):
+    if unknown := sorted(set(raw) - {f.name for f in fields(ModelManifest)}):
         refuse(f"unknown keys {unknown}")
     for key, kind in (("name", str), ("labels", list), ("files", dict)):
         if not isinstance(raw.get(key), kind):

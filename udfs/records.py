@@ -59,20 +59,25 @@ ANNOTATED_NOTE = pa.schema(
         pa.field("unread_characters", pa.int32(), nullable=False),
         pa.field("windows", pa.int32(), nullable=False),
         pa.field("wordpieces", pa.int32(), nullable=False),
-        pa.field(
-            "entities", pa.list_(pa.field("element", ENTITY, nullable=False)), nullable=False
-        ),
+        pa.field("entities", pa.list_(pa.field("element", ENTITY, nullable=False)), nullable=False),
     ]
 )
 
 
-def to_batch(columns: Mapping[str, Sequence[object] | pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+def to_batch(
+    columns: Mapping[str, Sequence[object] | pa.Array], schema: pa.Schema
+) -> pa.RecordBatch:
     """Columns by name → a batch in exactly the order and the types of ``schema``.
 
     Raises:
         KeyError: the names are not those of the schema.
+        ValueError: a column that must have a value in every row holds a null; Spark would die of
+            it without naming the column.
     """
     if set(columns) != set(schema.names):
         raise KeyError(f"columns {sorted(columns)} are not those of the schema {schema.names}")
     arrays = [pa.array(columns[f.name], type=f.type) for f in schema]
+    for f, array in zip(schema, arrays, strict=True):
+        if array.null_count and not f.nullable:
+            raise ValueError(f"column {f.name} holds {array.null_count} nulls and may hold none")
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -38,6 +38,8 @@ MAX_WINDOW_CHARACTERS = 2000
 WRAP_COLUMN = 66
 # A line of at least this length that goes on in lower case is one sentence on two lines.
 GOES_ON_COLUMN = 32
+# A heading and the number of a list item stand within so many characters of their window's begin.
+LINE_BEGINNING = 80
 
 _FIRST_WORD = re.compile(r"\s*(\S{1,80})")
 _NEXT = re.compile(r"[\s,]*(\S?)(\w*)")
@@ -118,7 +120,7 @@ def _sentence_borders(text: str, begin: int, end: int) -> Iterator[int]:
         if kind == "stop":
             if not _ends_sentence(text, since, match, end):
                 continue
-        elif kind == "after" and not _is_capitals_heading(text[since : match.start()]):
+        elif kind == "after" and not _is_capitals_heading(text, since, match.start()):
             continue
         since = match.end()
         if kind == "stop" and text.startswith(",", since, end):
@@ -126,8 +128,8 @@ def _sentence_borders(text: str, begin: int, end: int) -> Iterator[int]:
         yield since
 
 
-def _is_capitals_heading(text: str) -> bool:
-    return 0 < len(text) <= 80 and text.upper() == text
+def _is_capitals_heading(text: str, begin: int, end: int) -> bool:
+    return 0 < end - begin <= LINE_BEGINNING and text[begin:end].upper() == text[begin:end]
 
 
 def _ends_sentence(text: str, since: int, match: re.Match[str], end: int) -> bool:
@@ -141,7 +143,8 @@ def _ends_sentence(text: str, since: int, match: re.Match[str], end: int) -> boo
     before = LAST_WORD.search(text, max(since, match.start() - 40), match.start())
     word = before.group() if before else ""
     next_word = (first + rest).lower()
-    if _LONE_NUMBER.match(word) and not text[since : match.start()].strip().strip(word).strip():
+    is_near = match.start() - since <= LINE_BEGINNING  # without it long blocks take n² time
+    if is_near and _LONE_NUMBER.match(word) and text[since : match.start()].strip() == word:
         return False  # the number of a list item: "2. Hypertension"
     if word.lower() in BINDING_ABBREVIATIONS:
         return False

@@ -4,6 +4,9 @@
 raise ``SEGMENTATION_VERSION`` there when a change moves a border.
 """
 
+# Look-alike dashes and quotes are cues here (RUF001); word lists read best as words (SIM905).
+# ruff: noqa: RUF001, SIM905
+
 from __future__ import annotations
 
 import re
@@ -44,13 +47,14 @@ CAPITALS_LINE = re.compile(r"\s*[A-Z][A-Z0-9 /&'(),-]{2,60}\s*$")
 TIMED_LINE = re.compile(
     r"\s*(?:(?:_{2,}|\[\*\*[^*\n]{0,60}\*\*\]|\d{2,4}[-/]\d{1,2}[-/]\d{1,4})\s+)?\d{1,2}:\d{2}"
 )
-# Two columns: a tab, or three spaces between two words.
-TABLE_LINE = re.compile(r"\S(?:[^\S\n]*\t|\s{3,})[^\S\n]*\S")
+# Two columns: a tab, or three spaces between two words. Here and in STOP possessive repeats keep
+# a long run (of spaces, of dots) from being tried again from each of its characters.
+TABLE_LINE = re.compile(r"\S(?:\s?\t\s*+|\s{3,}+)\S")
 
 # A MIMIC-III blank may hold full stops and commas: nothing inside it is a border.
 BLANK = r"\[\*\*[^\]\n]{0,120}\*\*\]"
 # What may end a sentence: stops, then closing quotes and brackets.
-STOP = r"(?P<stop>[.!?]+[\"'”’»)\]}]*)(?=\s|,(?=[A-Z0-9])|$)"
+STOP = r"(?<![.!?])(?P<stop>[.!?]++[\"'”’»)\]}]*+)(?=\s|,(?=[A-Z0-9])|$)"
 # "the end.The next": a stop with its space forgotten.
 GLUED = r"(?<=[a-z]{3})(?P<glued>\.)(?=[A-Z][a-z]{2,})"
 # Where line breaks became commas long ago: ",HEADER:,", ".,2.  item".

@@ -25,6 +25,7 @@ from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS, ModelManifest, load_m
 from udfs.tokenization import EncodedWindow, Piece, WindowTokenizer, cut_pieces
 
 SPECIAL_TOKENS = 2  # [CLS] and [SEP] round every piece
+NO_LIMIT = np.iinfo(np.int32).max
 
 
 class TokenClassifier:
@@ -71,8 +72,8 @@ class TokenClassifier:
         tokenizer = WindowTokenizer.from_file(folder / TOKENIZER)
         if tokenizer.vocabulary_size > config.vocab_size:
             raise ModelPackageError(
-                f"{folder}: the tokenizer has {tokenizer.vocabulary_size} ids, the model "
-                f"{config.vocab_size}; use the tokenizer of the same model"
+                f"{folder}: the tokenizer gives ids up to {tokenizer.vocabulary_size - 1}, the "
+                f"model has {config.vocab_size}; use the tokenizer of the same model"
             )
         if manifest.max_wordpieces > config.max_position_embeddings:
             raise ModelPackageError(
@@ -167,12 +168,15 @@ class TokenClassifier:
             return spans
         begins = np.concatenate([w.word_begins for w in windows])
         ends = np.concatenate([w.word_ends for w in windows])
+        # A word that is the last of its window has no follower that its marks could belong to.
+        followers = np.append(np.where(starts_sequence[1:], NO_LIMIT, begins[1:]), NO_LIMIT)
         means = _mean_scores(self._label_probabilities(scores), found.first, found.last)
         for k in range(len(found.first)):
             window, label = int(window_of[found.first[k]]), int(found.label[k])
+            last = found.last[k]
             span = Span(
                 begin=int(begins[found.first[k]]),
-                end=_over_marks(texts[window], int(ends[found.last[k]])),
+                end=_over_marks(texts[window], int(ends[last]), int(followers[last])),
                 label=self.scheme.entity_labels[label],
                 score=float(means[k, label]),
             )
@@ -198,9 +202,10 @@ def _mean_scores(
     return np.clip(means, 0.0, 1.0)
 
 
-def _over_marks(text: str, end: int) -> int:
-    """A combining mark belongs to the letter before it, though no word-piece covers it."""
-    while end < len(text) and unicodedata.category(text[end]).startswith("M"):
+def _over_marks(text: str, end: int, limit: int) -> int:
+    """A combining mark belongs to the letter before it, where no word-piece covers it."""
+    limit = min(limit, len(text))
+    while end < limit and unicodedata.category(text[end]).startswith("M"):
         end += 1
     return end
 
@@ -225,11 +230,16 @@ def resolve_device(device: str) -> torch.device:
     """``auto`` → the GPU where there is one; a GPU that was promised and is not there is an error.
 
     Raises:
-        InputError: no CUDA device, or not that many.
+        InputError: no CUDA device, or not that many, or the name is not one of a device.
     """
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
-    wanted = torch.device("cuda:0" if device in ("auto", "cuda") else device)
+    try:
+        wanted = torch.device("cuda:0" if device in ("auto", "cuda") else device)
+    except RuntimeError:
+        raise InputError(
+            f"model.device is {device!r}, but it must be auto, cpu, cuda or cuda:<index>"
+        ) from None
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted.type != "cuda" or (wanted.index or 0) >= count:
         raise InputError(

@@ -97,8 +97,8 @@ class WindowTokenizer:
 
     @property
     def vocabulary_size(self) -> int:
-        """How many ids the tokenizer can give."""
-        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
+        """One more than the highest id that the tokenizer can give."""
+        return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
     def encode(self, texts: Sequence[str]) -> list[EncodedWindow]:
         """Every text whole, in order, however long it is."""
@@ -127,7 +127,7 @@ def _columns(encoding: object) -> EncodedWindow:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Word-pieces ``[begin, end)`` of a window, of which it decides ``[decides_from, decides_to)``."""
+    """Word-pieces ``[begin, end)`` of a window; it decides ``[decides_from, decides_to)``."""
 
     begin: int
     end: int

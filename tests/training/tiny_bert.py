@@ -76,10 +76,10 @@ def write_tiny_bc5cdr(folder: Path) -> Path:
         ),
         pubtator_block(
             "2",
-            "A study of ibuprofen.",
+            "A study of zyxoprim.",
             "Headache and fever, no aspirin.",
             [
-                ("ibuprofen", "Chemical"),
+                ("zyxoprim", "Chemical"),
                 ("Headache", "Disease"),
                 ("fever", "Disease"),
                 ("aspirin", "Chemical"),

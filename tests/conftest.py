@@ -1,0 +1,99 @@
+"""What tests of several folders share: where data lies, one Spark session, a fake engine."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SAMPLES = REPOSITORY / "samples" / "notes.jsonl"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of corpora and notes beside the repository; skips where it is absent."""
+    folder = Path(os.environ.get("CLINSPAN_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("the shared data is not here: set CLINSPAN_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The invented notes of the repository, JSON Lines."""
+    return SAMPLES
+
+
+class FakeClassifier:
+    """Marks words by their endings: an engine that needs no model and is always right."""
+
+    ENDINGS = (
+        ("Chemical", r"\b\w+(?:in|ol|ide|ine|pril)\b"),
+        ("Disease", r"\b\w+(?:ia|itis|sion)\b"),
+    )
+
+    def predict(self, texts: Sequence[str]) -> list:
+        from udfs.label_scheme import Span, WindowPrediction
+
+        predictions = []
+        for text in texts:
+            spans = [
+                Span(m.start(), m.end(), label, 0.5 + len(m.group()) / 200)
+                for label, ending in self.ENDINGS
+                for m in re.finditer(ending, text)
+            ]
+            predictions.append(WindowPrediction(tuple(spans), len(text.split()), 0))
+        return predictions
+
+
+class FakeEngine:
+    """``pipelines.inference.Engine`` over the fake classifier."""
+
+    def __call__(self, windows):
+        from pipelines import schemas
+
+        return windows.select("window_hash", "text").mapInArrow(self._score, schemas.PREDICTION)
+
+    def _score(self, batches):
+        from udfs.arrow_stages import classify_batches
+
+        return classify_batches(batches, FakeClassifier(), buffer_windows=500)
+
+
+@pytest.fixture(scope="session")
+def fake_classifier() -> FakeClassifier:
+    return FakeClassifier()
+
+
+@pytest.fixture(scope="session")
+def fake_engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """One session for all tests: two slots, small shuffles, the quick compiler of the JVM."""
+    from pyspark import cloudpickle
+
+    # Workers cannot import test modules: what a test sends them travels by value.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    warehouse = tmp_path_factory.mktemp("warehouse")
+    options = {
+        "spark.master": "local[2,4]",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.warehouse.dir": str(warehouse),
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    }
+    arguments = " ".join(f"--conf '{key}={value}'" for key, value in options.items())
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"{arguments} pyspark-shell"
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    from jobs.start_session import start_session
+
+    session = start_session("clinspan-tests")
+    yield session
+    session.stop()

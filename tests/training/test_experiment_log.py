@@ -1,0 +1,57 @@
+import os
+
+import pytest
+
+from training.corpora import Document
+from training.experiment_log import ExperimentLog
+from training.scoring import score_documents
+from udfs.label_scheme import Span
+
+
+@pytest.fixture
+def local_store(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "build" / "mlflow"
+
+
+def read_run(log):
+    from mlflow import MlflowClient
+
+    return MlflowClient(log.tracking_uri).get_run(log.run_id)
+
+
+@pytest.mark.slow
+def test_runs_keep_parameters_curves_scores_and_files(local_store, tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "ner_model.json").write_text("{}")
+    span = Span(0, 3, "Disease")
+    scores = score_documents([Document("1", "abc", (span,))], [[span]])
+    with ExperimentLog("tests", "one", {"epochs": 3}) as log:
+        log.log_metric("train/loss", 0.5, 20)
+        log.log_scores("devel", scores, 1)
+        log.log_package(package)
+    run = read_run(log)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"epochs": "3"}
+    assert run.data.metrics["train/loss"] == 0.5
+    assert run.data.metrics["devel/Disease/f1"] == 1.0
+    assert run.data.metrics["devel/overall/recall"] == 1.0
+    assert (local_store / "mlflow.db").is_file()
+    assert [path.name for path in local_store.rglob("ner_model.json")] == ["ner_model.json"]
+    assert not (tmp_path / "mlruns").exists()
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+    with pytest.raises(RuntimeError), ExperimentLog("tests", "two", {}) as failed:
+        raise RuntimeError
+    assert read_run(failed).info.status == "FAILED"
+    assert read_run(failed).info.experiment_id == run.info.experiment_id
+
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", log.tracking_uri)
+    with ExperimentLog("tests", "three", {}) as other:
+        pass
+    assert read_run(other).info.experiment_id == run.info.experiment_id
+    assert list((tmp_path / "other").iterdir()) == []

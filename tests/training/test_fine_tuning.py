@@ -1,0 +1,113 @@
+import dataclasses
+import json
+import shutil
+
+import pytest
+import torch
+
+from training.corpora import Document
+from training.fine_tuning import fine_tune, load_base_model, schedule_factor
+from training.recipe import Recipe
+from udfs.errors import InputError
+
+LABELS = ["Chemical", "Disease"]
+SHORT = Recipe(epochs=2, learning_rate=0.01, max_wordpieces=32, overlap=8)
+
+
+def weights(model):
+    return torch.cat([tensor.flatten() for tensor in model.state_dict().values()])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"join_probability": 0.5, "unknown_probability": 0.2, "label_smoothing": 0.1},
+        {"average_last": 0.9, "epochs": 12, "batch_wordpieces": 16, "layer_decay": 0.8},
+    ],
+)
+def test_one_seed_gives_one_model(tiny_bert, tiny_documents, changes):
+    recipe = dataclasses.replace(SHORT, **changes)
+    one, again, other = (
+        weights(
+            fine_tune(tiny_bert, tiny_documents, LABELS, dataclasses.replace(recipe, seed=seed))
+        )
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_averaging_changes_the_weights(tiny_bert, tiny_documents):
+    plain = dataclasses.replace(SHORT, epochs=12, batch_wordpieces=16)
+    averaged = dataclasses.replace(plain, average_last=0.9)
+    one, other = (fine_tune(tiny_bert, tiny_documents, LABELS, r) for r in (plain, averaged))
+    assert not torch.allclose(weights(one), weights(other))
+
+
+def test_callbacks_hear_of_every_step_and_epoch(tiny_bert, tiny_documents):
+    steps, epochs = [], []
+    fine_tune(
+        tiny_bert,
+        tiny_documents,
+        LABELS,
+        dataclasses.replace(SHORT, batch_wordpieces=16),
+        on_step=steps.append,
+        on_epoch=lambda epoch, model: epochs.append((epoch, model.training)),
+    )
+    assert epochs == [(0, False), (1, False)]
+    assert [report.step for report in steps] == list(range(1, len(steps) + 1))
+    assert steps[-1].fraction == pytest.approx(1.0)
+    assert steps[-1].loss < steps[0].loss
+    assert max(report.learning_rate for report in steps) <= SHORT.learning_rate
+
+
+@pytest.mark.parametrize("decay", ["linear", "cosine"])
+def test_schedule_rises_then_falls_to_nothing(decay):
+    recipe = Recipe(decay=decay, warmup=0.2)
+    points = [schedule_factor(i / 100, recipe) for i in range(101)]
+    assert points[:21] == sorted(points[:21])
+    assert points[20:] == sorted(points[20:], reverse=True)
+    assert (points[20], points[100]) == (pytest.approx(1.0), pytest.approx(0.0))
+    assert schedule_factor(0.5, Recipe(warmup=0.0)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"dropout": 1.0}, "dropout 1.0 must be at least 0 and less than 1"),
+        ({"epochs": 0}, "epochs 0 must be greater than 0"),
+        ({"learning_rate": -1.0}, "learning_rate -1.0 must be greater than 0"),
+        ({"decay": "step"}, "must be linear or cosine"),
+        ({"overlap": 254}, "overlap 254 must be"),
+    ],
+)
+def test_wrong_settings_are_refused(changes, rule):
+    with pytest.raises(InputError, match=rule):
+        Recipe(**changes)
+
+
+def test_wrong_base_models_are_refused(tmp_path, tiny_bert):
+    with pytest.raises(InputError, match=r"config.json and model.safetensors"):
+        load_base_model(tmp_path, LABELS, SHORT)
+    with pytest.raises(InputError, match="100 must not exceed the base model's 64 positions"):
+        load_base_model(tiny_bert, LABELS, dataclasses.replace(SHORT, max_wordpieces=100))
+    other = shutil.copytree(tiny_bert, tmp_path / "other")
+    (other / "config.json").write_text(json.dumps({"model_type": "distilbert"}))
+    with pytest.raises(InputError, match="'distilbert'; only 'bert'"):
+        load_base_model(other, LABELS, SHORT)
+
+
+def test_a_diverging_run_stops(tiny_bert, tiny_documents):
+    with pytest.raises(InputError, match="take a learning rate below"):
+        fine_tune(
+            tiny_bert,
+            tiny_documents,
+            LABELS,
+            dataclasses.replace(SHORT, epochs=9, learning_rate=1e30),
+        )
+
+
+def test_documents_without_text_are_refused(tiny_bert):
+    with pytest.raises(InputError, match="nothing to train on"):
+        fine_tune(tiny_bert, [Document("1", " ", ())], LABELS, SHORT)
