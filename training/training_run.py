@@ -27,10 +27,11 @@ from training.model_package import (
 )
 from training.recipe import Recipe
 from training.scoring import Scores, predict_documents, score_documents
+from udfs.devices import resolve_device
 from udfs.errors import InputError
 from udfs.label_scheme import bio_labels
 from udfs.model_package import ModelManifest
-from udfs.token_classifier import TokenClassifier, resolve_device
+from udfs.token_classifier import TokenClassifier
 
 LOSS_EVERY = 20  # steps in one point of the loss curve
 

@@ -22,6 +22,9 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 FORMAT_VERSION = 1
+# Part of every model's fingerprint: raise it when tokenization, the cutting of long windows, the
+# decoding of tags or the score changes, so that stored predictions of the old rules are not used.
+PREDICTION_RULES_VERSION = 1
 REQUIRED_FILES = (WEIGHTS, CONFIG, TOKENIZER)
 # Files that can run code when loaded; a package that holds one is refused, listed or not.
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5")
@@ -55,6 +58,7 @@ class ModelManifest:
             "overlap": self.overlap,
             "files": {name: self.files[name] for name in REQUIRED_FILES},
             "format_version": self.format_version,
+            "rules": PREDICTION_RULES_VERSION,
         }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 

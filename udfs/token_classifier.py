@@ -1,8 +1,8 @@
 """Model package → callable: window texts in, labelled spans out.
 
-Owns how windows become batches (sorted by length, a budget of word-pieces for each batch), which
-device and precision a worker uses, and how logits become spans with scores. It knows nothing of
-notes, tables or Spark.
+Owns how windows become batches (sorted by length, a budget of word-pieces for each batch), and how
+logits become spans with scores. It knows nothing of notes, tables or Spark; ``devices.py``
+chooses where and in which precision it runs.
 
 Score of an entity: the mean over its words of P(B-label) + P(I-label), each word judged by its
 first word-piece. It lies in [0, 1] and is not calibrated.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from udfs.bert_encoder import BertConfig, BertEncoder
-from udfs.errors import InputError, ModelPackageError
+from udfs.devices import resolve_device, resolve_precision
+from udfs.errors import ModelPackageError
 from udfs.label_scheme import LabelScheme, Span, WindowPrediction
 from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS, ModelManifest, load_manifest
 from udfs.tokenization import EncodedWindow, Piece, WindowTokenizer, cut_pieces
@@ -42,7 +44,7 @@ class TokenClassifier:
         self.scheme = LabelScheme(manifest.labels)
         self._tokenizer = tokenizer
         self._encoder = encoder
-        self._tokens_per_batch = tokens_per_batch
+        self.tokens_per_batch = tokens_per_batch
 
     @classmethod
     def load(
@@ -117,7 +119,7 @@ class TokenClassifier:
         ]
         pieces.sort(key=lambda item: item[1].begin - item[1].end)
         result = np.empty((int(starts[-1]), len(self.manifest.labels)), dtype=np.float32)
-        for batch in _batches(pieces, self._tokens_per_batch):
+        for batch in _batches(pieces, self.tokens_per_batch):
             logits = self._run_batch(windows, batch)
             for row, (i, piece) in enumerate(batch):
                 begin = starts[i] + piece.decides_from
@@ -152,35 +154,22 @@ class TokenClassifier:
         starts: NDArray[np.int64],
         logits: NDArray[np.float32],
     ) -> list[list[Span]]:
-        n_words = np.array([len(w.first_pieces) for w in windows], dtype=np.int64)
         spans: list[list[Span]] = [[] for _ in windows]
-        if not n_words.sum():
+        words = _words(windows, starts)
+        if not len(words.window):
             return spans
-        firsts = np.concatenate(
-            [w.first_pieces + start for w, start in zip(windows, starts, strict=False)]
-        )
-        scores = logits[firsts]
-        window_of = np.repeat(np.arange(len(windows)), n_words)
-        starts_sequence = np.ones(len(window_of), dtype=bool)
-        starts_sequence[1:] = window_of[1:] != window_of[:-1]
-        found = self.scheme.decode(scores.argmax(axis=1), starts_sequence)
-        if not len(found.first):
-            return spans
-        begins = np.concatenate([w.word_begins for w in windows])
-        ends = np.concatenate([w.word_ends for w in windows])
-        # A word that is the last of its window has no follower that its marks could belong to.
-        followers = np.append(np.where(starts_sequence[1:], NO_LIMIT, begins[1:]), NO_LIMIT)
+        scores = logits[words.first_piece]
+        found = self.scheme.decode(scores.argmax(axis=1), words.starts_window)
         means = _mean_scores(self._label_probabilities(scores), found.first, found.last)
-        for k in range(len(found.first)):
-            window, label = int(window_of[found.first[k]]), int(found.label[k])
-            last = found.last[k]
-            span = Span(
-                begin=int(begins[found.first[k]]),
-                end=_over_marks(texts[window], int(ends[last]), int(followers[last])),
-                label=self.scheme.entity_labels[label],
-                score=float(means[k, label]),
-            )
-            spans[window].append(span)
+        # What a table stores is what a filter sees: scores are 32-bit there.
+        means = means.astype(np.float32)
+        for k, (first, last, label) in enumerate(
+            zip(found.first, found.last, found.label, strict=True)
+        ):
+            window = int(words.window[first])
+            end = _over_marks(texts[window], int(words.end[last]), int(words.next_begin[last]))
+            name = self.scheme.entity_labels[label]
+            spans[window].append(Span(int(words.begin[first]), end, name, float(means[k, label])))
         return spans
 
     def _label_probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -191,6 +180,36 @@ class TokenClassifier:
             [probabilities[:, list(columns)].sum(axis=1) for columns in self.scheme.columns_of],
             axis=1,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of many windows end to end, as columns."""
+
+    first_piece: NDArray[np.int64]
+    window: NDArray[np.int64]
+    starts_window: NDArray[np.bool_]
+    begin: NDArray[np.int32]
+    end: NDArray[np.int32]
+    next_begin: NDArray[np.int64]
+
+
+def _words(windows: list[EncodedWindow], starts: NDArray[np.int64]) -> _Words:
+    counts = np.array([len(w.first_pieces) for w in windows], dtype=np.int64)
+    window = np.repeat(np.arange(len(windows)), counts)
+    starts_window = np.ones(len(window), dtype=bool)
+    starts_window[1:] = window[1:] != window[:-1]
+    begin = np.concatenate([w.word_begins for w in windows])
+    # A word that is the last of its window has no follower that its marks could belong to.
+    following = np.where(starts_window[1:], NO_LIMIT, begin[1:])
+    return _Words(
+        first_piece=np.concatenate([w.first_pieces for w in windows]) + starts[:-1][window],
+        window=window,
+        starts_window=starts_window,
+        begin=begin,
+        end=np.concatenate([w.word_ends for w in windows]),
+        next_begin=np.append(following, NO_LIMIT),
+    )
 
 
 def _mean_scores(
@@ -226,51 +245,6 @@ def _batches(
     return batches
 
 
-def resolve_device(device: str) -> torch.device:
-    """``auto`` → the GPU where there is one; a GPU that was promised and is not there is an error.
-
-    Raises:
-        InputError: no CUDA device, or not that many, or the name is not one of a device.
-    """
-    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
-        return torch.device("cpu")
-    try:
-        wanted = torch.device("cuda:0" if device in ("auto", "cuda") else device)
-    except RuntimeError:
-        raise InputError(
-            f"model.device is {device!r}, but it must be auto, cpu, cuda or cuda:<index>"
-        ) from None
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted.type != "cuda" or (wanted.index or 0) >= count:
-        raise InputError(
-            f"model.device is {device!r}, but this worker sees {count} CUDA devices: "
-            "use device cpu or auto, or give the executor a GPU"
-        )
-    return wanted
-
-
-def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """``auto`` → bfloat16 where the hardware multiplies it, else float32."""
-    if precision == "auto":
-        fast = (
-            torch.cuda.is_bf16_supported()
-            if device.type == "cuda"
-            else bool(_cpu_flags() & {"amx_bf16", "avx512_bf16"})
-        )
-        return torch.bfloat16 if fast else torch.float32
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-
-
-def _cpu_flags() -> frozenset[str]:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split("\n"):
-            if line.startswith("flags"):
-                return frozenset(line.split())
-    except OSError:
-        pass
-    return frozenset()
-
-
 _LOADED: dict[tuple[str, str, str], TokenClassifier] = {}
 
 
@@ -287,14 +261,16 @@ def load_once(
     Raises:
         ModelPackageError: the package is not usable, or is not the one with this fingerprint.
     """
-    cached = (fingerprint, device, precision)
-    if cached not in _LOADED:
+    wanted = (fingerprint, device, precision)
+    if wanted not in _LOADED:
         classifier = TokenClassifier.load(folder, device, precision, threads, tokens_per_batch)
         if classifier.manifest.fingerprint != fingerprint:
             raise ModelPackageError(
                 f"the model package at {folder} is not the one that the driver read: put the same "
                 "package at the same place on every machine"
             )
-        _LOADED[cached] = classifier
+        _LOADED.clear()  # a worker that goes on with another model need not keep the last one
+        _LOADED[wanted] = classifier
     torch.set_num_threads(threads)
-    return _LOADED[cached]
+    _LOADED[wanted].tokens_per_batch = tokens_per_batch
+    return _LOADED[wanted]

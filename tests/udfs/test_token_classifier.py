@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertForTokenClassification
 
-from udfs import token_classifier
+from udfs import devices, token_classifier
+from udfs.devices import resolve_device, resolve_precision
 from udfs.errors import InputError, ModelPackageError
 from udfs.label_scheme import Span, WindowPrediction
 from udfs.model_package import load_manifest
-from udfs.token_classifier import TokenClassifier, load_once, resolve_device, resolve_precision
+from udfs.token_classifier import TokenClassifier, load_once
 from udfs.tokenization import WindowTokenizer
 
 BODY, OVERLAP = 14, 5  # those of the package: at most 16 word-pieces with [CLS] and [SEP]
@@ -308,7 +309,7 @@ def test_a_name_that_is_no_device_is_refused(name):
 )
 def test_the_precision_follows_the_processor(monkeypatch, flags, dtype):
     cpu = torch.device("cpu")
-    monkeypatch.setattr(token_classifier, "_cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(devices, "_cpu_flags", lambda: frozenset(flags))
     assert resolve_precision("auto", cpu) == dtype
     assert resolve_precision("float32", cpu) == torch.float32
     assert resolve_precision("bfloat16", cpu) == torch.bfloat16
@@ -341,10 +342,13 @@ def test_a_worker_loads_a_model_once_and_only_the_right_one(monkeypatch, random_
     fingerprint = load_manifest(random_package).fingerprint
     first = load_once(random_package, fingerprint, "cpu", "float32", 1, 4096)
     assert load_once(random_package, fingerprint, "cpu", "float32", 1, 4096) is first
-    assert load_once(random_package, fingerprint, "cpu", "bfloat16", 1, 4096) is not first
+    second = load_once(random_package, fingerprint, "cpu", "bfloat16", 1, 4096)
+    assert second is not first
+    assert load_once(random_package, fingerprint, "cpu", "bfloat16", 1, 512) is second
+    assert second.tokens_per_batch == 512
     with pytest.raises(ModelPackageError, match="not the one that the driver read"):
         load_once(random_package, "0" * 64, "cpu", "float32", 1, 4096)
-    assert load_once(random_package, fingerprint, "cpu", "float32", 1, 4096) is first
+    assert list(token_classifier._LOADED.values()) == [second]
 
 
 def test_labels_in_another_order_move_columns_not_words(random_package):

@@ -1,0 +1,54 @@
+"""Where a model runs and in which precision: what a worker has, and what was asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from udfs.errors import InputError
+
+
+def resolve_device(device: str) -> torch.device:
+    """``auto`` → the GPU where there is one; a GPU that was promised and is not there is an error.
+
+    Raises:
+        InputError: no CUDA device, or not that many, or the name is not one of a device.
+    """
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    try:
+        wanted = torch.device("cuda:0" if device in ("auto", "cuda") else device)
+    except RuntimeError:
+        raise InputError(
+            f"model.device is {device!r}, but it must be auto, cpu, cuda or cuda:<index>"
+        ) from None
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted.type != "cuda" or (wanted.index or 0) >= count:
+        raise InputError(
+            f"model.device is {device!r}, but this worker sees {count} CUDA devices: "
+            "use device cpu or auto, or give the executor a GPU"
+        )
+    return wanted
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """``auto`` → bfloat16 where the hardware multiplies it, else float32."""
+    if precision == "auto":
+        fast = (
+            torch.cuda.is_bf16_supported()
+            if device.type == "cuda"
+            else bool(_cpu_flags() & {"amx_bf16", "avx512_bf16"})
+        )
+        return torch.bfloat16 if fast else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+
+
+def _cpu_flags() -> frozenset[str]:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split("\n"):
+            if line.startswith("flags"):
+                return frozenset(line.split())
+    except OSError:
+        pass
+    return frozenset()
