@@ -8,10 +8,10 @@ unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYTHONPA
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint-fix train lock clean
+.PHONY: help setup demo test test-slow check lint-fix train lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: ## build .venv from the locks, with Delta in its Spark (needs Python 3.11 and Java 17)
 	@sh set_up.sh
@@ -23,6 +23,9 @@ demo: setup ## extract the entities of samples/notes.jsonl into build/demo
 test: setup check ## check, then run every test
 	@.venv/bin/python -m pytest
 
+test-slow: setup ## the tests that take minutes: all shared notes with the shipped model
+	@.venv/bin/python -m pytest -m slow
+
 check: ## lint, format and types, without changing anything
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -32,8 +35,8 @@ lint-fix: ## mend what ruff can mend
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-train: setup ## fine-tune the model package from the corpora
-	@.venv/bin/python jobs/fine_tune_ner.py
+train: setup ## fine-tune a model package from the train part of BC5CDR into build/my-model
+	@.venv/bin/python jobs/fine_tune_ner.py --output build/my-model
 
 UV_COMPILE = .venv/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'

@@ -46,7 +46,8 @@ class ConsoleProgress(extraction_run.Progress):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if console.is_terminal:
+            self._bar.stop()
 
     def step(self, words: str) -> None:
         """Shows the name of the step that begins."""

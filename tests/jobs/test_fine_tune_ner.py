@@ -35,7 +35,6 @@ def train(*more):
     return fine_tune_ner.main(["--corpus", "bc5cdr:data", "--base-model", "base", *TINY, *more])
 
 
-@pytest.mark.slow
 def test_training_scoring_and_the_card(place, capfd):
     assert train("--output", "models/one", "--epochs", "20") == 0
     (place / "scores.json").write_text("")

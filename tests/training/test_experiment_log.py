@@ -21,7 +21,6 @@ def read_run(log):
     return MlflowClient(log.tracking_uri).get_run(log.run_id)
 
 
-@pytest.mark.slow
 def test_runs_keep_parameters_curves_scores_and_files(local_store, tmp_path, monkeypatch):
     package = tmp_path / "package"
     package.mkdir()
