@@ -18,7 +18,8 @@ setup: ## build .venv from the locks, with Delta in its Spark (needs Python 3.11
 
 demo: setup ## extract the entities of samples/notes.jsonl into build/demo
 	@rm -rf build/demo
-	@.venv/bin/spark-submit jobs/extract_entities.py --notes samples/notes.jsonl --output build/demo
+	@.venv/bin/spark-submit jobs/extract_entities.py --notes samples/notes.jsonl --output build/demo \
+		--show-entities 20
 
 test: setup check ## check, then run every test
 	@.venv/bin/python -m pytest

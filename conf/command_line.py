@@ -20,6 +20,7 @@ FLAG_KEYS = {
     "output": "output.path",
     "output_schema": "output.schema",
     "model": "model.folder",
+    "show_entities": "run.show_entities",
 }
 
 _EXAMPLES = """\
@@ -60,6 +61,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--output-schema", metavar="NAME", help="the schema or catalog.schema that holds them"
     )
     parser.add_argument("--model", metavar="FOLDER", help="a model package")
+    parser.add_argument(
+        "--show-entities",
+        metavar="N",
+        type=int,
+        help="print the N most frequent mentions at the end (text of notes)",
+    )
     parser.add_argument("--config", metavar="FILE", type=Path, help="a YAML file of settings")
     parser.add_argument(
         "--set",

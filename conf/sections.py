@@ -202,6 +202,7 @@ class RunSettings(Section):
     )
     slice_seconds: float = _rule("a number of seconds above 0", 30, gt=0)
     max_quarantined_fraction: float = _rule("a fraction from 0 to 1", 0.05, ge=0, le=1)
+    show_entities: int = _rule("a whole number of at least 0 (0 shows none)", 20, ge=0)
     max_note_characters: int = _rule(
         f"a whole number from 1 to {MAX_OFFSET} (offsets are 32-bit)",
         20_000_000,

@@ -39,7 +39,7 @@ NOT_IN_DIGEST: dict[str, set[str] | bool] = {
     "notes": {"path", "table"},
     "output": True,
     "model": {"folder"},
-    "run": {"app_name"},
+    "run": {"app_name", "show_entities"},
     "security": True,
 }
 

@@ -18,13 +18,13 @@ from conf.entity_types import load_entity_types
 from conf.hash_key import load_hash_key
 from conf.settings import Settings, SettingsError
 from conf.version import VERSION
-from jobs.show_run import ConsoleProgress, show_summary
+from jobs.show_run import ConsoleProgress, show_mentions, show_summary
 from jobs.start_session import start_session
 from pipelines.extraction_run import RunPlan, run_extraction
 from pipelines.inference import TorchEngine
 from pipelines.note_source import NoteColumns, NoteSource
 from pipelines.pipeline_fingerprint import pipeline_fingerprint
-from pipelines.run_record import RunRecord
+from pipelines.run_record import RunRecord, frequent_mentions
 from pipelines.schemas import NOTE_DETAILS
 from pipelines.table_root import RootBusyError, TableRoot
 from udfs.errors import ClinspanError, InputError
@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             FAILED, f"{type(error).__name__}; what is committed stays, run again\n{frames}"
         )
     show_summary(record, plan.root)
+    if settings.run.show_entities:
+        show_mentions(frequent_mentions(spark, plan.root, settings.run.show_entities))
     return _verdict(record, settings.run.max_quarantined_fraction)
 
 

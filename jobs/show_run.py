@@ -6,11 +6,13 @@ On a terminal the steps are one moving line; in a log (cron, Airflow) each is a 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from pipelines import extraction_run, schemas
 from pipelines.run_record import RunRecord
@@ -88,6 +90,16 @@ def show_summary(record: RunRecord, root: TableRoot) -> None:
     console.print(f"Tables in {root.describe()}: {', '.join(names)}", markup=False)
     console.print("Try, in SQL:", markup=False)
     console.print(f"  {example_query(root)}", markup=False)
+
+
+def show_mentions(mentions: Sequence[tuple[str, str, int, float]]) -> None:
+    """Prints mentions, most frequent first. This is text of notes: only where a user asked."""
+    table = Table(title="Mentions that stand in most notes")
+    for name in ("type", "mention", "notes", "mean score"):
+        table.add_column(name, justify="right" if name in ("notes", "mean score") else "left")
+    for entity_type, mention, notes, score in mentions:
+        table.add_row(entity_type, Text(" ".join(mention.split())), f"{notes:,}", f"{score:.2f}")
+    console.print(table)
 
 
 def summary_rows(record: RunRecord) -> list[tuple[str, str]]:

@@ -110,3 +110,17 @@ def completed(spark: SparkSession, root: TableRoot, record: RunRecord, end: date
         labels=tuple((row["label"], row["count"]) for row in by_label.collect()),
         **(totals.asDict() if totals else {}),
     )
+
+
+def frequent_mentions(
+    spark: SparkSession, root: TableRoot, count: int
+) -> list[tuple[str, str, int, float]]:
+    """The mentions that stand in most notes: entity type, text in lower case, notes, mean score."""
+    rows = (
+        root.read(spark, ENTITIES)
+        .groupBy("entity_type", F.lower("text").alias("mention"))
+        .agg(F.countDistinct("note_id").alias("notes"), F.avg("score").alias("mean_score"))
+        .orderBy(F.desc("notes"), "mention", "entity_type")
+        .limit(count)
+    )
+    return [tuple(row) for row in rows.collect()]

@@ -44,6 +44,8 @@ overlap by {manifest.overlap}.
 
 Strict: begin, end and label must all be right. Counted over whole documents through Clinspan's
 production path (windows, word-pieces, tags, spans), by `jobs/score_model.py`.
+Rows that name another model are that model's: this one may have been trained on what they are
+scored on.
 
 {_SCORES_BEGIN}
 {_score_table(manifest.scores)}

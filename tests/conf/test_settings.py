@@ -67,6 +67,7 @@ def test_defaults_are_the_documented_ones(load):
         "partitions": "auto",
         "slice_seconds": 30.0,
         "max_quarantined_fraction": 0.05,
+        "show_entities": 0,
         "max_note_characters": 20_000_000,
     }
     assert settings.entities.model_dump() == {"labels": None, "min_score": 0.0}

@@ -62,6 +62,7 @@ PLACES_AND_NAMES = {
     "output.path": "elsewhere",
     "model.folder": "elsewhere",
     "run.app_name": "other",
+    "run.show_entities": 5,
     "security.hash_key_file": "elsewhere",
 }
 

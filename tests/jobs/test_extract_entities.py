@@ -116,6 +116,7 @@ def test_too_many_quarantined_notes_end_with_3_and_the_rest_is_done(
     root = tmp_path / "root"
     assert main(["--notes", str(notes), "--output", str(root)]) == 3
     printed = capsys.readouterr()
+    assert "metformin" not in printed.out + printed.err
     assert "max_quarantined_fraction" in printed.err
     assert "canary" not in printed.err + printed.out
     assert spark.read.format("delta").load(f"{root}/processed_notes").count() == 3
@@ -123,6 +124,12 @@ def test_too_many_quarantined_notes_end_with_3_and_the_rest_is_done(
     texts = {(r.note_id, r.text, r.entity_type) for r in found}
     assert {("a", "metformin", "drug"), ("a", "chest pain", "disease")} <= texts
     assert ("b", "aspirin", "drug") in texts
+
+
+def test_mentions_are_shown_where_a_user_asks(spark, notes: Path, tmp_path: Path, capsys) -> None:
+    arguments = ["--notes", str(notes), "--output", str(tmp_path / "root"), "--show-entities", "3"]
+    assert main(arguments) == 0
+    assert "metformin" in capsys.readouterr().out
 
 
 def test_the_whole_job_by_spark_submit(tmp_path: Path, samples: Path) -> None:

@@ -61,9 +61,10 @@ def test_every_note_is_accounted_for_with_exact_offsets_and_no_piece_lost(
     ).collect()
     assert offsets[0] == offsets[1] > 10_000
     # Word-pieces of an independent tokenizer over whole notes, against those that were scored.
-    assert _wordpieces_of_whole_notes(notes) == spark.table("processed_notes").agg(
-        F.sum("wordpieces")
-    ).first()[0]
+    assert (
+        _wordpieces_of_whole_notes(notes)
+        == spark.table("processed_notes").agg(F.sum("wordpieces")).first()[0]
+    )
 
 
 def _wordpieces_of_whole_notes(notes: DataFrame) -> int:
