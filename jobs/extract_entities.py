@@ -9,6 +9,7 @@ committed), 4 another run holds the root. No message holds note text.
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -27,11 +28,15 @@ from pipelines.pipeline_fingerprint import pipeline_fingerprint
 from pipelines.run_record import RunRecord, frequent_mentions
 from pipelines.schemas import NOTE_DETAILS
 from pipelines.table_root import RootBusyError, TableRoot
+from udfs.bert_config import BertConfig
 from udfs.errors import ClinspanError, InputError
-from udfs.model_package import ModelManifest, load_manifest
+from udfs.label_scheme import LabelScheme
+from udfs.model_package import CONFIG, ModelManifest, load_manifest
 from udfs.note_annotation import AnnotationSettings
 
 DONE, FAILED, BAD_INPUT, QUARANTINED, BUSY = 0, 1, 2, 3, 4
+# What a worker of ours says on purpose comes inside an error of Spark's; it holds no note text.
+_WORKER_SAYS = re.compile(r"udfs\.errors\.\w+: (.+)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = parse_settings(argv)
         manifest = load_manifest(settings.model.folder)
+        BertConfig.from_file(settings.model.folder / CONFIG)  # refuses other architectures
         plan = make_plan(settings, manifest)
         spark = start_session(settings.run.app_name)
         progress = ConsoleProgress()
@@ -51,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ClinspanError as error:
         return _fail(FAILED, str(error))
     except Exception as error:
+        if said := _WORKER_SAYS.search(str(error)):
+            return _fail(FAILED, said[1].strip())
         # The message of a foreign error may quote a note: its class and its frames cannot.
         frames = "".join(traceback.format_tb(error.__traceback__))
         return _fail(
@@ -66,8 +74,10 @@ def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
     """The values of a run from its settings and its model package.
 
     Raises:
+        InputError: a label is wanted that the model does not have.
         SettingsError: the hash key is not usable.
     """
+    _check_labels(settings.entities.labels, manifest)
     annotation = AnnotationSettings(
         model=manifest.name,
         entity_types=load_entity_types(),
@@ -108,6 +118,15 @@ def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
         slice_seconds=run.slice_seconds,
         max_note_characters=run.max_note_characters,
     )
+
+
+def _check_labels(wanted: Sequence[str] | None, manifest: ModelManifest) -> None:
+    known = LabelScheme(manifest.labels).entity_labels
+    if unknown := sorted(set(wanted or ()) - set(known)):
+        raise InputError(
+            f"entities.labels holds {', '.join(unknown)}, but the labels of the model "
+            f"{manifest.name} are {', '.join(known)}: choose among these, spelt like this"
+        )
 
 
 def _verdict(record: RunRecord, allowed: float) -> int:

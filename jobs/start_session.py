@@ -1,4 +1,4 @@
-"""The Spark session of every job, and what to print when Spark cannot start.
+"""The Spark session of every job.
 
 Static settings (jars, the Delta extension, memory, encryption) belong to ``spark-submit`` and the
 environment's ``spark-defaults.conf``; here stand those that a session may still change, so that a
@@ -14,6 +14,12 @@ SESSION_SETTINGS = {
     # ANSI errors quote the value that failed, which may be note text.
     "spark.sql.ansi.enabled": "false",
     "spark.sql.session.timeZone": "UTC",
+    # One time before 1900 (a typing error, 0001-01-01 for "unknown") would end the run: times are
+    # read and written as they stand, in the calendar that Spark itself uses.
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
     # Whole notes travel in these batches: 400 notes of 1 MB once came as one batch of 400 MB.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
     # A worker that has loaded a model is worth keeping.

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from pipelines.schemas import Table
 from pipelines.table_root import TableRoot, quote, with_retries
 
-_REPLACES = "_replaces_note_id"
+_TOMBSTONE = "_is_tombstone"
 
 
 def replace_notes(
@@ -37,17 +36,20 @@ def replace_notes(
     """
     names = table.schema.names
     tombstones = note_ids.select(
-        *(F.lit(None).cast(f.dataType).alias(f.name) for f in table.schema),
-        F.col("note_id").alias(_REPLACES),
+        *(
+            F.col(f.name) if f.name == "note_id" else F.lit(None).cast(f.dataType).alias(f.name)
+            for f in table.schema
+        ),
+        F.lit(True).alias(_TOMBSTONE),
     )
-    source = rows.select(*names, F.lit(None).cast(T.StringType()).alias(_REPLACES))
-    source = source.unionByName(tombstones)
+    # New rows keep their id as join key: null keys would all be written by one task.
+    source = rows.select(*names, F.lit(False).alias(_TOMBSTONE)).unionByName(tombstones)
     same_model = "" if model is None else f" AND t.model = {_literal(model)}"
     statement = (
         f"MERGE INTO {_braces(root.sql_name(table))} t USING {{source}} s "
-        f"ON t.note_id = s.{_REPLACES}{_braces(same_model)} "
+        f"ON t.note_id = s.note_id AND s.{_TOMBSTONE}{_braces(same_model)} "
         "WHEN MATCHED THEN DELETE "
-        f"WHEN NOT MATCHED AND s.{_REPLACES} IS NULL THEN {_insertion(names)}"
+        f"WHEN NOT MATCHED AND NOT s.{_TOMBSTONE} THEN {_insertion(names)}"
     )
     with_retries(lambda: spark.sql(statement, source=source))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -31,7 +31,7 @@ from pipelines.note_source import (
     with_text_hash,
 )
 from pipelines.run_record import RunRecord
-from pipelines.table_root import TableRoot, create_tables
+from pipelines.table_root import TableRoot, create_tables, refuse_overlap
 from udfs.errors import InputError
 from udfs.note_annotation import AnnotationSettings
 
@@ -82,6 +82,7 @@ def run_extraction(spark: SparkSession, plan: RunPlan, progress: Progress) -> Ru
         ClinspanError: the run failed; the record says so, and a rerun goes on from there.
     """
     progress.step("reading notes")
+    refuse_overlap(plan.root, plan.source.path, plan.source.table)
     rows = map_columns(read_notes(spark, plan.source), plan.source.columns)
     judged = judge_notes(with_text_hash(spark, rows, plan.key), plan.max_note_characters)
     # A limit may choose other rows each time it is computed.
@@ -96,7 +97,9 @@ def run_extraction(spark: SparkSession, plan: RunPlan, progress: Progress) -> Ru
             record = _work(spark, plan, rows, record, progress)
         except BaseException as error:
             failed = replace(record, status="failed", error=type(error).__name__, end=_now())
-            run_record.finish(spark, plan.root, failed)
+            # What broke the run may break this as well; the first error is the one to tell.
+            with suppress(Exception):
+                run_record.finish(spark, plan.root, failed)
             raise
         run_record.finish(spark, plan.root, record)
         return record

@@ -6,6 +6,7 @@ several rows with one id counts. It does not know windows, models or tables.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipelines.schemas import NOTE_DETAILS
-from pipelines.table_root import error_class, quote
+from pipelines.table_root import error_class, local_path, quote
 from udfs.errors import InputError
 from udfs.text_hash import hmac_pads
 
@@ -26,6 +27,7 @@ FORMATS = {
     ".jsonl": "json",
     ".ndjson": "json",
 }
+_GLOB = re.compile(r"[\\{}\[\]*?]")
 _ID_TYPES = (T.StringType, T.IntegralType, T.DecimalType)
 _CASTABLE = (T.StringType, T.NumericType, T.DateType, T.TimestampType, T.TimestampNTZType)
 
@@ -71,7 +73,12 @@ def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
         raise
     except Exception as error:  # a broken file comes as a bare Java error, not as Spark's own
         raise InputError(_why_unreadable(source, error)) from None
-    if not set(rows.columns) - {CORRUPT}:
+    if rows.columns == [CORRUPT]:
+        raise InputError(
+            f"no line of {source.describe()} is a JSON object: JSON Lines hold one note a line, "
+            "not spread over several; jq -c '.[]' makes them of a pretty-printed array"
+        )
+    if not rows.columns:
         raise InputError(f"{source.describe()} holds no notes: give a place that has at least one")
     return rows if source.limit is None else rows.limit(source.limit)
 
@@ -81,7 +88,18 @@ def _load(spark: SparkSession, source: NoteSource) -> DataFrame:
         return spark.table(source.table)
     path = str(source.path)
     kind = detect_format(path) if source.format == "auto" else source.format
+    if kind == "delta":
+        return spark.read.format("delta").load(path)
     reader = spark.read
+    place = local_path(path)
+    if place is not None and place.exists():
+        if (place / "_delta_log").is_dir():
+            # Its Parquet files hold deleted and replaced rows, too.
+            raise InputError(f"{path} is a Delta table: read it with --format delta or auto")
+        path = _GLOB.sub(r"\\\g<0>", path)
+        # Spark skips folders that are no partitions, and with them their notes, in silence.
+        nested = any("=" not in part for file in _files(place) for part in file.parts[:-1])
+        reader = reader.option("recursiveFileLookup", str(nested).lower())
     if kind == "json":
         # Raw control characters inside strings are common in exports; without the option each
         # such row would be lost as a whole.
@@ -96,21 +114,26 @@ def detect_format(path: str) -> str:
     Raises:
         InputError: there is nothing at a local path, or its kind cannot be told.
     """
+    folder = local_path(path)
+    if folder is not None and (folder / "_delta_log").is_dir():
+        return "delta"
     if named := _format_of_name(path):
         return named
-    if "://" in path and not path.startswith("file:"):
+    if folder is None:
         return "parquet"
-    folder = Path(path.removeprefix("file://").removeprefix("file:"))
     if not folder.exists():
         raise InputError(f"no notes at {path}: nothing is there; check --notes")
-    if (folder / "_delta_log").is_dir():
-        return "delta"
-    names = (p.name for p in folder.rglob("*") if not p.name.startswith(("_", ".")))
-    kinds = sorted({kind for name in names if (kind := _format_of_name(name))})
+    kinds = sorted({kind for file in _files(folder) if (kind := _format_of_name(file.name))})
     if len(kinds) == 1:
         return kinds[0]
     found = "several kinds of files" if kinds else "no Parquet, Delta or JSON Lines files"
     raise InputError(f"{path} holds {found}: say which with --format parquet, delta or json")
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that Spark would see in a folder, relative to it: none that is hidden."""
+    found = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    return [f for f in found if not any(part.startswith(("_", ".")) for part in f.parts)]
 
 
 def _format_of_name(name: str) -> str | None:
@@ -125,6 +148,7 @@ def _why_unreadable(source: NoteSource, error: Exception) -> str:
         "UNABLE_TO_INFER_SCHEMA": "there are no files of that format; check --format",
         "DELTA_TABLE_NOT_FOUND": "it is not a Delta table; check --format",
         "DELTA_MISSING_DELTA_TABLE": "it is not a Delta table; check --format",
+        "COLUMN_ALREADY_EXISTS": "two columns have one name but for case; rename one of them",
     }
     name = error_class(error)
     hint = known.get(name, f"they cannot be read ({name}); check that the files are whole")
@@ -210,7 +234,7 @@ def _present(
 
 
 def _cast(column: T.StructField, kind: T.DataType) -> Column:
-    name = quote(column.name).replace("'", "\\'")
+    name = quote(column.name)
     if isinstance(column.dataType, T.NumericType) and isinstance(kind, T.TimestampType):
         return F.lit(None).cast(kind)  # a bare number is no time we could trust
     return F.expr(f"try_cast({name} AS {kind.simpleString()})")

@@ -7,14 +7,24 @@ owns names, quoting and creation; it does not know what the rows mean.
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
-from delta.exceptions import DeltaConcurrentModificationException
-from pyspark.errors import AnalysisException, PySparkException
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
@@ -24,6 +34,21 @@ from udfs.errors import ClinspanError, InputError
 Result = TypeVar("Result")
 # A conflict resolves itself when the other writer has committed; five tries span about 30 s.
 TRIES = 5
+# Of two characters at least, as in ``dbfs:/``: Spark, too, takes what stands before for a scheme.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+# In Python these share no base class, unlike in Scala.
+CONFLICTS = (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
 
 
 class RootBusyError(ClinspanError):
@@ -33,6 +58,13 @@ class RootBusyError(ClinspanError):
 def quote(name: str) -> str:
     """An identifier in backticks."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def local_path(path: str) -> Path | None:
+    """The place on this machine that a path or a ``file:`` URI names; None: it is elsewhere."""
+    if path.startswith("file:"):
+        return Path(path.removeprefix("file://").removeprefix("file:")).absolute()
+    return None if _SCHEME.match(path) else Path(path).absolute()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +77,9 @@ class TableRoot:
     @classmethod
     def at(cls, path: str | None, schema: str | None) -> TableRoot:
         """The root at a path (made absolute where it is local) or in a schema."""
-        if path is not None and "://" not in path:
-            path = str(Path(path.removeprefix("file:")).absolute())
-        return cls(path=path.rstrip("/") if path else None, schema=schema)
+        if path is not None:
+            path = str(local_path(path) or path).rstrip("/")
+        return cls(path=path, schema=schema)
 
     def sql_name(self, table: Table) -> str:
         """The table's name in a query."""
@@ -72,6 +104,37 @@ class TableRoot:
         return self.schema or str(self.path)
 
 
+def refuse_overlap(root: TableRoot, path: str | None, table: str | None) -> None:
+    """Notes and tables must lie apart, or a run reads tables as notes and grows by its own rows.
+
+    Raises:
+        InputError: the notes are a table of the root, or the root lies in the notes' folder.
+    """
+    given = path or table
+    if path is not None and root.path is not None:
+        notes, tables = _place(path), _place(root.path)
+        own = any(notes.is_relative_to(tables / entry.name) for entry in TABLES)
+        if tables.is_relative_to(notes):
+            raise InputError(
+                f"the output {root.path} lies in the notes {path}: the next run would find its "
+                "tables among the notes; give --output a place outside"
+            )
+    else:
+        name = str(table).replace("`", "").lower()
+        tables_there = {f"{root.schema}.{entry.name}".lower() for entry in TABLES}
+        own = root.schema is not None and name in tables_there
+    if own:
+        raise InputError(
+            f"the notes {given} are a table that this job writes below {root.describe()}: "
+            "give the notes that it was made from"
+        )
+
+
+def _place(path: str) -> PurePath:
+    local = local_path(path)
+    return PurePath(path) if local is None else local.resolve()
+
+
 def create_tables(spark: SparkSession, root: TableRoot) -> None:
     """Creates what is missing and checks what is there.
 
@@ -80,15 +143,23 @@ def create_tables(spark: SparkSession, root: TableRoot) -> None:
     """
     if root.schema is not None:
         name = ".".join(quote(part) for part in root.schema.split("."))
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
+        try:
+            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
+        except Exception as error:  # a missing catalog comes as a bare Java error
+            raise InputError(
+                f"the schema {root.schema} is not there and cannot be made "
+                f"({error_class(error)}): give --output-schema one of a catalog that there is"
+            ) from None
     for table in TABLES:
         try:
             with_retries(lambda t=table: spark.sql(_creation(root, t)))  # type: ignore[misc]
             _check_columns(root.read(spark, table).schema, table, root)
-        except AnalysisException as error:
+        except ClinspanError:
+            raise
+        except Exception as error:  # a place that cannot be written comes as a bare Java error
             raise InputError(
                 f"the table {table.name} cannot be created in {root.describe()} "
-                f"({error_class(error)}): give --output an empty or a new place"
+                f"({error_class(error)}): give --output an empty or a new place, open to writing"
             ) from None
 
 
@@ -127,7 +198,7 @@ def with_retries(write: Callable[[], Result]) -> Result:
     for attempt in range(TRIES):
         try:
             return write()
-        except DeltaConcurrentModificationException as error:
+        except CONFLICTS as error:
             if attempt == TRIES - 1:
                 raise RootBusyError(
                     f"another run commits to the same tables ({type(error).__name__}, "
@@ -138,6 +209,8 @@ def with_retries(write: Callable[[], Result]) -> Result:
 
 
 def error_class(error: Exception) -> str:
-    """Spark's name of an error, which holds no values, unlike its message."""
-    name = error.getErrorClass() if isinstance(error, PySparkException) else None
-    return name or type(error).__name__
+    """Spark's or Java's name of an error, which holds no values, unlike its message."""
+    if isinstance(error, PySparkException) and (name := error.getErrorClass()):
+        return name
+    thrown = getattr(error, "java_exception", None)
+    return type(error).__name__ if thrown is None else str(thrown.getClass().getSimpleName())

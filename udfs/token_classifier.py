@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from udfs.bert_encoder import BertConfig, BertEncoder
+from udfs.bert_config import BertConfig
+from udfs.bert_encoder import BertEncoder
 from udfs.devices import resolve_device, resolve_precision
 from udfs.errors import ModelPackageError
 from udfs.label_scheme import LabelScheme, Span, WindowPrediction

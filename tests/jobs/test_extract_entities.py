@@ -65,6 +65,27 @@ def test_bad_settings_end_with_2_before_spark(arguments: list[str], words: str, 
     assert words in capsys.readouterr().err
 
 
+def test_labels_that_the_model_does_not_have_end_with_2(notes: Path, capsys) -> None:
+    wanted = "entities.labels=[Chemical, disease]"
+    assert main(["--notes", str(notes), "--output", "x", "--set", wanted]) == 2
+    said = capsys.readouterr().err
+    assert "entities.labels holds disease" in said and "Chemical, Disease" in said
+
+
+def test_what_a_worker_says_is_told_without_what_surrounds_it(
+    notes: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError(
+            "Job aborted: canary\nudfs.errors.InputError: model.device is 'cuda'\n\tat canary"
+        )
+
+    monkeypatch.setattr("jobs.extract_entities.start_session", lambda name: None)
+    monkeypatch.setattr("jobs.extract_entities.run_extraction", fail)
+    assert main(["--notes", str(notes), "--output", "x"]) == 1
+    assert capsys.readouterr().err == "extract_entities: error: model.device is 'cuda'\n"
+
+
 def _flip(folder: Path) -> None:
     data = bytearray((folder / "model.safetensors").read_bytes())
     data[len(data) // 2] ^= 1
@@ -89,7 +110,9 @@ def test_damaged_models_end_with_2_before_spark(
 ) -> None:
     model = changed_model(tmp_path)
     damage(model)
-    assert main(["--notes", str(notes), "--output", "x", "--model", str(model)]) == 2
+    assert (
+        main(["--notes", str(notes), "--output", str(tmp_path / "x"), "--model", str(model)]) == 2
+    )
     assert words in capsys.readouterr().err
 
 
@@ -98,7 +121,9 @@ def test_a_model_of_another_architecture_ends_with_2(notes: Path, tmp_path: Path
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"model_type": "roberta"}))
     resign(model, "config.json")
-    assert main(["--notes", str(notes), "--output", "x", "--model", str(model)]) == 2
+    assert (
+        main(["--notes", str(notes), "--output", str(tmp_path / "x"), "--model", str(model)]) == 2
+    )
     assert "roberta" in capsys.readouterr().err
 
 

@@ -7,11 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipelines import schemas
 from pipelines.entity_table import add_missing, append_rows, replace_notes
-from pipelines.table_root import RootBusyError, TableRoot, create_tables, with_retries
+from pipelines.table_root import (
+    RootBusyError,
+    TableRoot,
+    create_tables,
+    refuse_overlap,
+    with_retries,
+)
 from udfs.errors import InputError
 
 PREDICTION_ROWS = [("h1", "m", [(0, 2, "Drug", 0.5)], 1, 0)]
@@ -46,6 +53,21 @@ def test_a_notes_rows_are_replaced_as_a_whole(spark, root: TableRoot) -> None:
     assert stored(spark, root) == [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
     replace_notes(spark, root, table, windows(spark, ("a", 5)), ids(spark, "a", "b"))
     assert stored(spark, root) == [("a", 5), ("c", 0)]
+
+
+def test_new_rows_of_a_replacement_are_shared_among_tasks(spark, root: TableRoot) -> None:
+    option = "spark.sql.adaptive.coalescePartitions.enabled"
+    spark.conf.set(option, "false")
+    try:
+        names = [f"many {i}" for i in range(40)]
+        for index in (1, 2):
+            rows = windows(spark, *((name, index) for name in names))
+            replace_notes(spark, root, schemas.NOTE_WINDOWS, rows, ids(spark, *names))
+    finally:
+        spark.conf.unset(option)
+    many = root.read(spark, schemas.NOTE_WINDOWS).where("note_id LIKE 'many %'")
+    assert {row.window_index for row in many.collect()} == {2}
+    assert many.select(F.input_file_name()).distinct().count() > 1
 
 
 def ledger_row(spark, note_id: str, model: str, entities: int):
@@ -104,6 +126,66 @@ def test_the_log_holds_statistics_of_no_text(spark, tmp_path: Path) -> None:
     added = [json.loads(line) for line in content.splitlines() if '"add"' in line]
     assert added and "note_id" in added[0]["add"]["stats"]
     assert "canary" not in content
+
+
+def test_times_of_any_age_are_stored(spark, root: TableRoot) -> None:
+    row = ledger_row(spark, "old", "m", 0)
+    row = row.withColumn("storetime", F.expr("timestamp '0001-01-01 00:00:00'"))
+    replace_notes(spark, root, schemas.PROCESSED_NOTES, row, ids(spark, "old"), "m")
+    found = root.read(spark, schemas.PROCESSED_NOTES).where("note_id = 'old'")
+    assert found.select(F.col("storetime").cast("string")).first()[0] == "0001-01-01 00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("given", "is_local"),
+    [
+        ("x/y/", True),
+        ("file:/x", True),
+        ("file:///x", True),
+        ("co:lon", True),
+        ("dbfs:/x", False),
+        ("s3a://bucket/x", False),
+    ],
+)
+def test_local_roots_are_made_absolute_and_others_left(given: str, is_local: bool) -> None:
+    place = TableRoot.at(given, None).path
+    assert place is not None and not place.endswith("/")
+    assert place.startswith("/") if is_local else place == given
+
+
+@pytest.mark.parametrize(
+    ("notes", "root_path", "words"),
+    [
+        ("/data/notes", "/data/notes/out", "outside"),
+        ("/data/notes/", "/data/x/../notes", "outside"),
+        ("file:///data/root/entities", "/data/root", "made from"),
+        ("s3a://b/root/entities/", "s3a://b/root", "made from"),
+    ],
+)
+def test_notes_and_tables_must_lie_apart(notes: str, root_path: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        refuse_overlap(TableRoot.at(root_path, None), notes, None)
+
+
+def test_notes_beside_the_tables_are_fine_and_own_tables_of_a_schema_are_not() -> None:
+    refuse_overlap(TableRoot.at("/data", None), "/data/notes.jsonl", None)
+    refuse_overlap(TableRoot.at("/data/notes2", None), "/data/notes", None)
+    refuse_overlap(TableRoot.at("/data", None), None, "mimic.entities")
+    schema = TableRoot.at(None, "main.Clinspan")
+    refuse_overlap(schema, None, "main.clinspan.notes")
+    with pytest.raises(InputError, match="made from"):
+        refuse_overlap(schema, None, "`main`.clinspan.entities")
+
+
+def test_a_schema_that_cannot_be_is_an_input_error(spark) -> None:
+    with pytest.raises(InputError, match=r"Exception\): give --output-schema"):
+        create_tables(spark, TableRoot.at(None, "no_such_catalog.x"))
+
+
+def test_a_place_that_cannot_hold_tables_is_an_input_error(spark, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(InputError, match=r"Exception\): give --output"):
+        create_tables(spark, TableRoot.at(str(tmp_path / "file"), None))
 
 
 def test_other_tables_in_the_place_are_refused(spark, tmp_path: Path) -> None:

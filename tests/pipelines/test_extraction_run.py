@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -239,6 +240,31 @@ def test_hard_texts_give_exact_offsets(spark, make_plan: MakePlan, tmp_path: Pat
     assert found == set(texts) - {"one word"}
 
 
+def test_a_huge_note_and_one_without_a_space_pass_beside_others(
+    spark, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    paragraph = "Takes aspirin 81 mg daily for angina, no anemia.\nCr 0.9, Na 140 😀.\n\n"
+    generator = random.Random(7)
+    texts = {
+        "10 MB": paragraph * (10_000_000 // len(paragraph.encode()) + 1),
+        "no space": "".join(generator.choices("bcfgjkqwxz", k=1_000_000)),
+        "small": "insulin",
+    }
+    notes = write_notes(tmp_path / "n.jsonl", *((i, t, None) for i, t in texts.items()))
+    plan = make_plan(notes, max_note_characters=20_000_000)
+    record = run_extraction(spark, plan, Progress())
+    assert (record.notes, record.quarantined_notes) == (3, 0)
+    # In Python: Spark's substring walks from the start of the text, once for each row.
+    found = entities(spark, plan)
+    assert all(texts[i][begin:end] == text for i, begin, end, text, *_ in found)
+    assert len(found) == 2 * texts["10 MB"].count("aspirin") + 1
+    ledger = {r.note_id: r for r in plan.root.read(spark, schemas.PROCESSED_NOTES).collect()}
+    assert {i: r.characters for i, r in ledger.items()} == {i: len(t) for i, t in texts.items()}
+    assert ledger["no space"].windows == 500
+    # The big note's windows are copies of few texts, and each was scored once.
+    assert record.scored_windows < 600
+
+
 def test_many_small_slices_give_the_same_rows(
     spark, make_plan: MakePlan, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +306,23 @@ def test_a_failed_run_says_so_and_the_next_one_finishes(
     assert entities(spark, plan) == []
     run_extraction(spark, plan, Progress())
     assert [r[3] for r in entities(spark, plan)] == ["aspirin", "anemia"]
+
+
+def test_the_first_error_is_told_even_where_the_record_cannot_be_written(
+    spark, make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("pipelines.run_record.finish", broken)
+    notes = write_notes(tmp_path / "n.jsonl", ("a", "aspirin", None))
+    with pytest.raises(AssertionError):
+        run_extraction(spark, make_plan(notes, engine=_refuse), Progress())
+
+
+def test_tables_are_no_source_of_notes(spark, make_plan: MakePlan, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="made from"):
+        run_extraction(spark, make_plan(tmp_path / "root" / "entities"), Progress())
 
 
 def test_a_source_without_rows_is_an_input_error_and_writes_nothing(

@@ -103,6 +103,49 @@ def test_missing_and_wrongly_typed_columns_are_named(spark, tmp_path: Path) -> N
         map_columns(rows, NoteColumns("id", "text", {"charttime": ("when",)}))
 
 
+def test_columns_with_awkward_names_are_read(spark, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "n.jsonl", {"c`d": "a", "a.b": "text", "it's": "5"})
+    columns = NoteColumns("c`d", "a.b", {"subject_id": ("it's",)})
+    row = judged(spark, path, columns).first()
+    assert (row.note_id, row.text, row.subject_id) == ("a", "text", 5)
+
+
+def test_json_that_is_no_json_lines_is_told_so(spark, tmp_path: Path) -> None:
+    pretty = tmp_path / "pretty.json"
+    pretty.write_text(json.dumps([{"note_id": "a", "text": "canary"}], indent=2))
+    with pytest.raises(InputError, match="one note a line") as told:
+        read_notes(spark, NoteSource(MIMIC4, path=str(pretty)))
+    assert "canary" not in str(told.value)
+    path = write_lines(tmp_path / "n.jsonl", {"note_id": "a", "text": "t"}, {"TEXT": "u"})
+    with pytest.raises(InputError, match="but for case"):
+        read_notes(spark, NoteSource(MIMIC4, path=str(path)))
+
+
+def test_notes_in_subfolders_and_odd_places_are_read(spark, tmp_path: Path) -> None:
+    folder = tmp_path / "year {2150} [a]*"
+    for place in (folder, folder / "more", folder / ".hidden"):
+        place.mkdir(exist_ok=True)
+        write_lines(place / "n.jsonl", {"note_id": place.name, "text": "t"})
+    found = {row.note_id for row in judged(spark, folder).collect()}
+    assert found == {folder.name, "more"}
+
+
+def test_a_folder_of_partitions_keeps_its_columns(spark, tmp_path: Path) -> None:
+    rows = spark.createDataFrame([("a", "t", 7)], "note_id string, text string, subject_id int")
+    rows.write.partitionBy("subject_id").parquet(str(tmp_path / "notes"))
+    assert judged(spark, tmp_path / "notes").first().subject_id == 7
+
+
+def test_a_delta_table_is_never_read_as_its_files(spark, tmp_path: Path) -> None:
+    path = tmp_path / "notes.parquet"
+    for text in ("old", "new"):
+        rows = spark.createDataFrame([("a", text)], "note_id string, text string")
+        rows.write.format("delta").mode("overwrite").save(str(path))
+    assert [row.text for row in judged(spark, path).collect()] == ["new"]
+    with pytest.raises(InputError, match="--format delta"):
+        read_notes(spark, NoteSource(MIMIC4, path=str(path), format="parquet"))
+
+
 def test_presets_columns_are_mapped_and_cast(spark, tmp_path: Path) -> None:
     path = write_lines(
         tmp_path / "mimic3.jsonl",
@@ -164,7 +207,7 @@ def test_every_row_gets_a_verdict(spark, tmp_path: Path) -> None:
             (None, "no_note_id"),
             ("raw", None),
             (None, "unreadable_row"),
-            (None, "unreadable_row"),
+            ("latin1", "unreadable_row"),
         ],
         key=str,
     )

@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertForTokenClassification
 
-from udfs.bert_encoder import BertConfig, BertEncoder
+from udfs.bert_config import BertConfig
+from udfs.bert_encoder import BertEncoder
 from udfs.errors import ModelPackageError
 
 CPU = torch.device("cpu")
