@@ -167,13 +167,15 @@ def _choose_rows(
     """Quarantines what has to be, and leaves one row for each note."""
     good = judged.where("rule IS NULL AND NOT withdrawn")
     notes, conflicts = one_row_each(good)
-    if record.quarantined_notes or conflicts is not None:
+    refused = record.quarantined_notes
+    if refused or conflicts is not None:
         refused = _quarantine(spark, plan, record, judged, conflicts)
-        record = replace(record, quarantined_notes=refused)
     if conflicts is not None:
-        rows, kept = record.notes, notes.count()
-        record = replace(record, notes=kept, repeated_rows=rows - kept)
-    return notes, record
+        kept, in_conflict = notes.count(), refused - record.quarantined_notes
+        # A note in conflict is one quarantined row; its further rows are repeated ones.
+        repeated = record.notes - kept - in_conflict
+        record = replace(record, notes=kept, repeated_rows=repeated)
+    return notes, replace(record, quarantined_notes=refused)
 
 
 def _due(spark: SparkSession, plan: RunPlan, notes: DataFrame) -> DataFrame:

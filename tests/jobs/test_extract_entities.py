@@ -152,7 +152,7 @@ def test_too_many_quarantined_notes_end_with_3_and_the_rest_is_done(
 
 
 def test_mentions_are_shown_where_a_user_asks(spark, notes: Path, tmp_path: Path, capsys) -> None:
-    arguments = ["--notes", str(notes), "--output", str(tmp_path / "root"), "--show-entities", "3"]
+    arguments = ["--notes", str(notes), "--output", str(tmp_path / "root"), "--show-entities", "9"]
     assert main(arguments) == 0
     assert "metformin" in capsys.readouterr().out
 
