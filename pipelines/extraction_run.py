@@ -20,25 +20,17 @@ from pyspark.sql import functions as F
 
 from pipelines import run_record, schemas
 from pipelines.entity_extraction import annotate_notes, entities_of, find_windows, with_text
-from pipelines.entity_table import add_missing, append_rows, replace_notes
-from pipelines.inference import Engine, distinct_windows, hash_range, task_slots
-from pipelines.note_source import (
-    NoteSource,
-    judge_notes,
-    map_columns,
-    one_row_each,
-    read_notes,
-    with_text_hash,
-)
+from pipelines.entity_table import replace_notes
+from pipelines.inference import Engine, distinct_windows, task_slots
+from pipelines.note_selection import judge_notes, one_row_each, with_text_hash
+from pipelines.note_source import NoteSource, map_columns, pin_source, read_notes
+from pipelines.prediction_table import PredictionTable
+from pipelines.quarantine import quarantine
 from pipelines.run_record import RunRecord
 from pipelines.table_root import TableRoot, create_tables, refuse_overlap
 from udfs.errors import InputError
 from udfs.note_annotation import AnnotationSettings
 
-# The first slice tells the speed; at the slowest engine measured (1.3 notes/s) it takes a minute.
-FIRST_SLICE_CHARACTERS = 200_000
-# No slice is a smaller share than this: each is a commit.
-SMALLEST_SLICE = 0.002
 # A partition of the inference stage holds about this much text, so that no task grows with the run.
 PARTITION_CHARACTERS = 16_000_000
 
@@ -83,6 +75,7 @@ def run_extraction(spark: SparkSession, plan: RunPlan, progress: Progress) -> Ru
     """
     progress.step("reading notes")
     refuse_overlap(plan.root, plan.source.path, plan.source.table)
+    plan = replace(plan, source=pin_source(spark, plan.source))
     rows = map_columns(read_notes(spark, plan.source), plan.source.columns)
     judged = judge_notes(with_text_hash(spark, rows, plan.key), plan.max_note_characters)
     # A limit may choose other rows each time it is computed.
@@ -111,6 +104,7 @@ def _new_record(plan: RunPlan, counts: dict[str, int]) -> RunRecord:
         start=_now(),
         status="running",
         input=plan.source.describe(),
+        input_version=plan.source.version,
         settings_digest=plan.settings_digest,
         code_version=plan.code_version,
         model=plan.annotation.model,
@@ -142,23 +136,38 @@ def _work(
     notes, record = _choose_rows(spark, plan, judged, record)
     with _kept(with_text(_due(spark, plan, notes))) as due:
         progress.step("finding windows")
-        record = replace(record, unchanged_notes=record.notes - due.count())
-        windows = find_windows(due, plan.key)
-        known = _known_predictions(spark, plan)
-        slots = plan.partitions or _partitions(spark, due)
-        # Without their text the windows are small: kept, so that notes are segmented twice at most.
-        with (
-            _kept(distinct_windows(windows, known, slots)) as missing,
-            _kept(windows.drop("text")) as places,
-        ):
-            started = time.monotonic()
-            _score_slices(plan, missing, progress)
-            record = replace(record, inference_seconds=time.monotonic() - started)
-            record = _count_scored(spark, plan, missing, record)
-            progress.step("writing entities")
-            _write_notes(spark, plan, record, due, places, missing)
+        count = due.count()
+        record = replace(record, unchanged_notes=record.notes - count)
+        if count:
+            record = _work_on(spark, plan, due, record, progress)
     progress.step("counting")
     return run_record.completed(spark, plan.root, record, _now())
+
+
+def _work_on(
+    spark: SparkSession, plan: RunPlan, due: DataFrame, record: RunRecord, progress: Progress
+) -> RunRecord:
+    windows = find_windows(due, plan.key)
+    table = PredictionTable(spark, plan.root, plan.model_fingerprint)
+    partitions = plan.partitions or _partitions(spark, due)
+    # Without their text the windows are small: kept, so that notes are segmented twice at most.
+    with (
+        _kept(distinct_windows(windows, table.known(), partitions)) as missing,
+        _kept(windows.drop("text")) as places,
+    ):
+        progress.step("scoring windows")
+        started = time.monotonic()
+        table.score(missing, plan.engine, plan.slice_seconds, progress.scored)
+        seconds = time.monotonic() - started
+        progress.step("writing entities")
+        _write_notes(spark, plan, record, due, places, missing, table.stored())
+        scored, wordpieces = table.count(missing)
+    return replace(
+        record,
+        inference_seconds=seconds,
+        scored_windows=scored,
+        scored_wordpieces=wordpieces,
+    )
 
 
 def _choose_rows(
@@ -169,7 +178,7 @@ def _choose_rows(
     notes, conflicts = one_row_each(good)
     refused = record.quarantined_notes
     if refused or conflicts is not None:
-        refused = _quarantine(spark, plan, record, judged, conflicts)
+        refused = quarantine(spark, plan.root, record, judged, conflicts)
     if conflicts is not None:
         kept, in_conflict = notes.count(), refused - record.quarantined_notes
         # A note in conflict is one quarantined row; its further rows are repeated ones.
@@ -190,57 +199,11 @@ def _due(spark: SparkSession, plan: RunPlan, notes: DataFrame) -> DataFrame:
     return notes.join(done, on=["note_id", "text_hash"], how="left_anti")
 
 
-def _known_predictions(spark: SparkSession, plan: RunPlan) -> DataFrame | None:
-    stored = _predictions(spark, plan)
-    return None if stored.isEmpty() else stored
-
-
-def _predictions(spark: SparkSession, plan: RunPlan) -> DataFrame:
-    # A snapshot: a write to a table drops every cache whose plan reads its current version.
-    stored = plan.root.snapshot(spark, schemas.PREDICTIONS)
-    return stored.where(F.col("model_fingerprint") == plan.model_fingerprint).select(
-        *schemas.PREDICTION.names
-    )
-
-
 def _partitions(spark: SparkSession, due: DataFrame) -> int:
     characters = due.agg(F.sum(F.length("text"))).first()
     total = int(characters[0] or 0) if characters else 0
     slots = task_slots(spark)
     return max(slots, slots * -(-total // (slots * PARTITION_CHARACTERS)))
-
-
-def _score_slices(plan: RunPlan, missing: DataFrame, progress: Progress) -> None:
-    """Scores what no run has scored, in slices of about ``slice_seconds``, each one commit."""
-    total = missing.agg(F.sum(F.length("text"))).first()
-    characters = int(total[0] or 0) if total else 0
-    progress.step("scoring windows")
-    begin, share = 0.0, FIRST_SLICE_CHARACTERS / max(characters, 1)
-    while characters and begin < 1:
-        # A last slice that would be tiny is done with the one before it.
-        end = 1.0 if begin + 1.3 * share >= 1 else begin + share
-        started = time.monotonic()
-        predictions = plan.engine(hash_range(missing, begin, end))
-        stored = predictions.withColumn("model_fingerprint", F.lit(plan.model_fingerprint))
-        append_rows(plan.root, schemas.PREDICTIONS, stored)
-        seconds = max(time.monotonic() - started, 1e-3)
-        share = (end - begin) * plan.slice_seconds / seconds
-        share = min(4 * (end - begin), max(share, SMALLEST_SLICE))
-        begin = end
-        progress.scored(int(characters * begin), characters)
-
-
-def _count_scored(
-    spark: SparkSession, plan: RunPlan, missing: DataFrame, record: RunRecord
-) -> RunRecord:
-    stored = _predictions(spark, plan)
-    row = (
-        stored.join(missing.select("window_hash"), on="window_hash", how="left_semi")
-        .agg(F.countDistinct("window_hash"), F.coalesce(F.sum("wordpieces"), F.lit(0)))
-        .first()
-    )
-    windows, wordpieces = (0, 0) if row is None else (int(row[0]), int(row[1]))
-    return replace(record, scored_windows=windows, scored_wordpieces=wordpieces)
 
 
 def _write_notes(
@@ -250,8 +213,8 @@ def _write_notes(
     due: DataFrame,
     windows: DataFrame,
     missing: DataFrame,
+    predictions: DataFrame,
 ) -> None:
-    predictions = _predictions(spark, plan).dropDuplicates(["window_hash"])
     annotated = annotate_notes(due, windows, predictions, plan.annotation)
     ids = due.select("note_id")
     with _kept(annotated) as notes:
@@ -300,37 +263,6 @@ def _stamp(plan: RunPlan, record: RunRecord, rows: DataFrame) -> DataFrame:
             "processed_at": F.lit(record.start),
         }
     )
-
-
-def _quarantine(
-    spark: SparkSession,
-    plan: RunPlan,
-    record: RunRecord,
-    judged: DataFrame,
-    conflicts: DataFrame | None,
-) -> int:
-    """Writes refused rows down, once however often they come; how many there are in this run."""
-    refused = judged.where("rule IS NOT NULL").select("note_id", "text_hash", "rule", "detail")
-    if conflicts is not None:
-        refused = refused.unionByName(
-            conflicts.withColumns(
-                {
-                    "rule": F.lit("conflicting_texts"),
-                    "detail": F.lit("rows with one id and one storetime have different texts"),
-                }
-            )
-        )
-    rows = refused.dropDuplicates(["note_id", "text_hash", "rule"]).withColumns(
-        {
-            "row_hint": F.coalesce("note_id", "text_hash"),
-            "pipeline_fingerprint": F.lit(plan.pipeline_fingerprint),
-            "run_id": F.lit(record.run_id),
-            "at": F.lit(record.start),
-        }
-    )
-    keys = ("row_hint", "text_hash", "rule", "pipeline_fingerprint")
-    add_missing(spark, plan.root, schemas.QUARANTINED_NOTES, rows, keys)
-    return refused.count()
 
 
 @contextmanager

@@ -270,8 +270,8 @@ def test_many_small_slices_give_the_same_rows(
 ) -> None:
     whole, sliced = make_plan(samples, "whole"), make_plan(samples, "sliced", slice_seconds=1e-6)
     run_extraction(spark, whole, Progress())
-    monkeypatch.setattr("pipelines.extraction_run.FIRST_SLICE_CHARACTERS", 40_000)
-    monkeypatch.setattr("pipelines.extraction_run.SMALLEST_SLICE", 0.2)
+    monkeypatch.setattr("pipelines.prediction_table.FIRST_SLICE_CHARACTERS", 40_000)
+    monkeypatch.setattr("pipelines.prediction_table.SMALLEST_SLICE", 0.2)
     told = Told()
     run_extraction(spark, sliced, told)
     assert len(told.slices) > 3
@@ -292,6 +292,8 @@ def test_partitions_formats_and_order_change_no_row(
         other = make_plan(tmp_path / name, f"root of {name}", partitions=partitions)
         run_extraction(spark, other, Progress())
         assert entities(spark, other) == expected
+    run = other.root.read(spark, schemas.RUNS).first()
+    assert run.input_version == 0  # of the Delta table, the last of them
 
 
 def test_a_failed_run_says_so_and_the_next_one_finishes(

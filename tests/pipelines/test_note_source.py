@@ -11,16 +11,9 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipelines import schemas
-from pipelines.note_source import (
-    NoteColumns,
-    NoteSource,
-    detect_format,
-    judge_notes,
-    map_columns,
-    one_row_each,
-    read_notes,
-    with_text_hash,
-)
+from pipelines.note_formats import detect_format
+from pipelines.note_selection import judge_notes, one_row_each, with_text_hash
+from pipelines.note_source import NoteColumns, NoteSource, map_columns, read_notes
 from udfs.errors import InputError
 from udfs.text_hash import keyed_hash
 
@@ -46,7 +39,7 @@ def judged(spark, path: Path, columns: NoteColumns = MIMIC4, longest: int = 1000
         ("notes.JSONL", "json"),
         ("notes.json.gz", "json"),
         ("s3a://bucket/notes.ndjson", "json"),
-        ("s3a://bucket/notes", "parquet"),
+        ("s3a://bucket/notes.parquet", "parquet"),
     ],
 )
 def test_format_follows_the_name(name: str, kind: str) -> None:
@@ -67,6 +60,8 @@ def test_format_follows_what_a_folder_holds(tmp_path: Path) -> None:
 def test_format_that_cannot_be_told_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing is there"):
         detect_format(str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="--format"):
+        detect_format("s3a://bucket/notes")
     with pytest.raises(InputError, match="--format"):
         detect_format(str(tmp_path))
 

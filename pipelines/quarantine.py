@@ -1,0 +1,53 @@
+"""Rows that no note is made of: written down once, with the rule that they broke, without text."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines import schemas
+from pipelines.entity_table import add_missing
+from pipelines.run_record import RunRecord
+from pipelines.table_root import TableRoot
+
+
+def quarantine(
+    spark: SparkSession,
+    root: TableRoot,
+    record: RunRecord,
+    judged: DataFrame,
+    conflicts: DataFrame | None,
+) -> int:
+    """Writes refused rows down, once however often they come.
+
+    Args:
+        spark: the session.
+        root: where the table is.
+        record: the run that refuses them.
+        judged: rows with ``rule`` and ``detail`` (see ``note_selection.judge_notes``).
+        conflicts: notes whose latest rows disagree (see ``note_selection.one_row_each``).
+
+    Returns:
+        how many are refused in this run, those that were written down before among them.
+    """
+    refused = judged.where("rule IS NOT NULL").select("note_id", "text_hash", "rule", "detail")
+    if conflicts is not None:
+        refused = refused.unionByName(
+            conflicts.withColumns(
+                {
+                    "rule": F.lit("conflicting_texts"),
+                    "detail": F.lit("rows with one id and one storetime have different texts"),
+                }
+            )
+        )
+    rows = refused.dropDuplicates(["note_id", "text_hash", "rule"]).withColumns(
+        {
+            "row_hint": F.coalesce("note_id", "text_hash"),
+            "pipeline_fingerprint": F.lit(record.pipeline_fingerprint),
+            "run_id": F.lit(record.run_id),
+            "at": F.lit(record.start),
+        }
+    )
+    keys = ("row_hint", "text_hash", "rule", "pipeline_fingerprint")
+    add_missing(spark, root, schemas.QUARANTINED_NOTES, rows, keys)
+    return refused.count()
