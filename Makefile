@@ -1,31 +1,48 @@
 # Thin: each target is a command or two; set-up is in set_up.sh, settings are in conf/.
 
+# LANE=spark4 chooses Spark 4.2 for any target; `make test` alone runs both lanes, one after the other.
+LANES := default spark4
+VENV := $(if $(filter spark4,$(LANE)),.venv-spark4,.venv)
+export LANE
 # Spark finds its Python, and so its own folder, through the `python3` that comes first on PATH.
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Another Spark, another Python or a notebook as driver, set for other work, must not leak in here.
 unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYTHONPATH PYTHONHOME
 # MLflow phones home unless told not to.
 export MLFLOW_DISABLE_TELEMETRY := true
 
+PYTEST := $(VENV)/bin/python -m pytest
+# Two test processes, each with a Spark of its own; WORKERS=0 runs all in one.
+WORKERS := 2
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check lint-fix train lock clean
+.PHONY: help setup demo test test-lane test-slow test-integration spark-nlp check lint-fix train lock dist clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-setup: ## build .venv from the locks, with Delta in its Spark (needs Python 3.11 and Java 17)
+setup: ## build .venv from the locks, with Delta in its Spark (LANE=spark4: .venv-spark4)
 	@sh set_up.sh
+
+spark-nlp: setup ## the jars of Spark NLP (151 MB) into .venv, once, for --engine spark_nlp
+	@$(VENV)/bin/python jobs/set_up_spark_nlp.py
 
 demo: setup ## extract the entities of samples/notes.jsonl into build/demo
 	@rm -rf build/demo
-	@.venv/bin/spark-submit jobs/extract_entities.py --notes samples/notes.jsonl --output build/demo \
+	@$(VENV)/bin/spark-submit jobs/extract_entities.py --notes samples/notes.jsonl --output build/demo \
 		--show-entities 20
 
-test: setup check ## check, then run every test
-	@.venv/bin/python -m pytest
+test: ## check, then run every test on both lanes (LANE=default or LANE=spark4: on that one)
+	@for lane in $(or $(LANE),$(LANES)); do $(MAKE) --no-print-directory test-lane LANE=$$lane || exit 1; done
+
+test-lane: setup $(if $(filter spark4,$(LANE)),,check)
+	@$(PYTEST) --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: setup ## the tests that take minutes: all shared notes with the shipped model
-	@.venv/bin/python -m pytest -m slow
+	@$(PYTEST) -m slow
+
+test-integration: setup ## the tests that start clusters: standalone, GPU scheduling, Spark Connect
+	@$(PYTEST) -m integration
 
 check: ## lint, format and types, without changing anything
 	@.venv/bin/ruff check .
@@ -37,15 +54,24 @@ lint-fix: ## mend what ruff can mend
 	@.venv/bin/ruff format .
 
 train: setup ## fine-tune a model package from the train part of BC5CDR into build/my-model
-	@.venv/bin/python jobs/fine_tune_ner.py --output build/my-model
+	@$(VENV)/bin/python jobs/fine_tune_ner.py --output build/my-model
 
 UV_COMPILE = .venv/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 lock: ## resolve the requirements*.in files anew (add UPGRADE=--upgrade for newer versions)
 	@$(UV_COMPILE) $(UPGRADE) --no-deps requirements-nodeps.in --output-file requirements-nodeps.lock
-	@$(UV_COMPILE) $(UPGRADE) requirements.in --output-file requirements.lock
+	@for lane in $(LANES); do \
+		$(UV_COMPILE) $(UPGRADE) requirements-$$lane.in --output-file requirements-$$lane.lock || exit 1; done
 
-clean: ## remove what runs and builds leave behind (.venv stays)
+# A build reads what an older one left in build/. Spark puts a .zip on the executors' path, not a .whl.
+dist: setup ## build the wheel, and the same as a .zip for --py-files, into dist/
+	@rm -rf dist build/lib build/bdist.*
+	@$(VENV)/bin/python -m pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir dist .
+	@rm -rf build/lib build/bdist.* clinspan.egg-info
+	@cp dist/clinspan-*.whl "$$(ls dist/clinspan-*.whl | cut -d - -f 1,2).zip"
+	@ls dist
+
+clean: ## remove what runs and builds leave behind (the environments stay)
 	@rm -rf build dist *.egg-info spark-warehouse metastore_db derby.log
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis

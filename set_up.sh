@@ -1,23 +1,32 @@
 #!/bin/sh
-# Builds this checkout's environment, `.venv`, from the locks and makes its Spark ready for Delta.
+# Builds a lane's environment in this checkout from the locks and makes its Spark ready for Delta.
 #
-# A stamp in .venv holds the digest of all that went in. While it matches, a repeat only checks Java
-# and Spark's files (0.4 s). When it does not match, or an interrupted set-up left none, .venv is built
-# anew, because half an environment cannot be told from a whole one (about a minute from the cache).
+# A stamp in it holds the digest of all that went in. While it matches, a repeat only checks Java and
+# Spark's files (0.4 s). When it does not match, or an interrupted set-up left none, the environment is
+# built anew, because half of one cannot be told from a whole one (about a minute from the cache).
 #
+# LANE=default      .venv, with Spark 3.5 and Spark NLP
+# LANE=spark4       .venv-spark4, with Spark 4.2
 # PYTHON=FILE       a Python 3.11 that is not on PATH
 # TORCH_WHEELS=DIR  a folder with a torch wheel, instead of ../shared/wheels or the index's build
 set -eu
 cd "$(dirname "$0")"
 
-torch='torch==2.13.*'
-shared_wheels=../shared/wheels
-stamp=.venv/set_up.sha256
-
 fail() {
     printf 'set-up: %s\n' "$1" >&2
     exit 1
 }
+
+lane=${LANE:-default}
+case $lane in
+    default) venv=.venv ;;
+    spark4) venv=.venv-spark4 ;;
+    *) fail "LANE must be default (Spark 3.5) or spark4 (Spark 4.2), not $lane" ;;
+esac
+lock=requirements-$lane.lock
+torch='torch==2.13.*'
+shared_wheels=../shared/wheels
+stamp=$venv/set_up.sha256
 
 find_python() {
     for candidate in "${PYTHON:-}" python3.11 python3; do
@@ -54,16 +63,16 @@ digest() {
 
 # The folder is part of it: a virtual environment does not survive being moved.
 wanted_state() {
-    { cat requirements.lock requirements-nodeps.lock setup.py conf/version.py set_up.sh
+    { cat "$lock" requirements-nodeps.lock setup.py conf/version.py set_up.sh
       printf '%s\n' "$PWD" "${TORCH_WHEELS:-}"; } | digest
 }
 
 is_complete() {
-    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted_state)" ] && .venv/bin/python -c '' 2>/dev/null
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted_state)" ] && $venv/bin/python -c '' 2>/dev/null
 }
 
 uv_install() {
-    .venv/bin/uv pip install --quiet --python .venv/bin/python "$@"
+    $venv/bin/uv pip install --quiet --python $venv/bin/python "$@"
 }
 
 # Apart from the lock: its wheel is a CPU build from a folder on some machines and the index's (with
@@ -75,20 +84,20 @@ install_torch() {
         return
     fi
     [ -z "${TORCH_WHEELS:-}" ] || fail "TORCH_WHEELS must hold a $torch wheel for this platform; $wheels has none"
-    uv_install --constraints requirements.lock "$torch"
+    uv_install --constraints "$lock" "$torch"
 }
 
 build_environment() {
     python=$(find_python)
-    echo "Building .venv from the locks (a minute or two the first time)"
-    rm -rf .venv
-    "$python" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    echo "Building $venv from the locks (a minute or two the first time)"
+    rm -rf $venv
+    "$python" -m venv $venv
+    $venv/bin/python -m pip install --quiet --disable-pip-version-check \
         --no-deps --require-hashes --requirement requirements-nodeps.lock
     # uv does not read pip's settings: hand on a mirror that is named there.
-    mirror=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
+    mirror=${PIP_INDEX_URL:-$($venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
     [ -z "$mirror" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$mirror}"
-    uv_install --require-hashes --build-constraints requirements.lock --requirement requirements.lock
+    uv_install --require-hashes --build-constraints "$lock" --requirement "$lock"
     install_torch
     # `compat` puts this folder itself on the path. The default would install a finder, and that loses
     # to any folder called `conf` which another package left in site-packages.
@@ -98,5 +107,5 @@ build_environment() {
 
 check_java
 is_complete || build_environment
-.venv/bin/python jobs/set_up_spark.py
-echo "Ready: .venv with Spark $(sed -n 's/^pyspark==\([0-9.]*\).*/\1/p' requirements.lock) and Java 17"
+$venv/bin/python jobs/set_up_spark.py
+echo "Ready: $venv with Spark $(sed -n 's/^pyspark==\([0-9.]*\).*/\1/p' "$lock") and Java 17"

@@ -21,6 +21,6 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.12",
     packages=["conf", "udfs", "pipelines", "training", "jobs"],
-    package_data={"conf": ["*.yaml", "**/*.yaml", "spark/*"]},
+    package_data={"conf": ["*.yaml", "**/*.yaml", "spark/*", "cluster/*"]},
     include_package_data=False,
 )

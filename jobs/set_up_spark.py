@@ -81,7 +81,11 @@ def install_file(source: Path, target: Path) -> bool:
 
 
 def resolve(
-    jars: Iterable[Jar], spark_home: Path, ivy_folder: Path, ivy_settings: str | None
+    jars: Iterable[Jar],
+    left_out: Iterable[str],
+    spark_home: Path,
+    ivy_folder: Path,
+    ivy_settings: str | None,
 ) -> Path:
     """Let Spark's Ivy fetch the jars into `ivy_folder`; returns the folder of jar files.
 
@@ -89,7 +93,12 @@ def resolve(
     """
     program = ivy_folder / "resolve_only.py"
     program.touch()
-    settings = {"spark.jars.ivy": str(ivy_folder), "spark.jars.ivySettings": ivy_settings}
+    settings = {
+        "spark.jars.ivy": str(ivy_folder),
+        "spark.jars.ivySettings": ivy_settings,
+        # Spark wants group:artifact; a group alone stands for all of its artifacts.
+        "spark.jars.excludes": ",".join(x if ":" in x else f"{x}:*" for x in left_out),
+    }
     options = [f"--conf={name}={value}" for name, value in settings.items() if value]
     packages = ",".join(jar.coordinate for jar in jars)
     environment = {**os.environ, "SPARK_HOME": str(spark_home), "PYSPARK_PYTHON": sys.executable}
@@ -136,13 +145,18 @@ def check_resolved(jars: Iterable[Jar], resolved: Path, jar_folder: Path) -> dic
     return found
 
 
-def set_up(spark_home: Path, jars: tuple[Jar, ...], ivy_settings: str | None = None) -> list[str]:
+def set_up(
+    spark_home: Path,
+    jars: tuple[Jar, ...],
+    left_out: tuple[str, ...] = (),
+    ivy_settings: str | None = None,
+) -> list[str]:
     """Bring `spark_home` into the wanted state; returns the names of what changed."""
     jar_folder = spark_home / "jars"
     changed = []
     if missing_jars(jars, jar_folder):
         with tempfile.TemporaryDirectory(prefix="clinspan-ivy-") as scratch:
-            resolved = resolve(jars, spark_home, Path(scratch), ivy_settings)
+            resolved = resolve(jars, left_out, spark_home, Path(scratch), ivy_settings)
             for jar, path in check_resolved(jars, resolved, jar_folder).items():
                 if install_file(path, jar_folder / jar.file_name):
                     changed.append(jar.file_name)
@@ -175,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         spark_home = find_spark_home()
         lane = lane_for(importlib.metadata.version("pyspark"))
-        changed = set_up(spark_home, lane.jars, options.ivy_settings)
+        changed = set_up(spark_home, lane.jars, lane.left_out, options.ivy_settings)
     except (SetUpError, UnsupportedSparkVersionError) as error:
         print(f"set_up_spark: {error}", file=sys.stderr)
         return 2

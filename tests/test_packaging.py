@@ -19,7 +19,8 @@ from conf.version import VERSION
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("conf", "udfs", "pipelines", "training", "jobs")
 NOT_PACKAGED = {"__pycache__", ".ipynb_checkpoints"}
-LOCKS = ("requirements.lock", "requirements-nodeps.lock")
+LANE_LOCKS = {lane: f"requirements-{lane.name}.lock" for lane in LANES}
+LOCKS = (*LANE_LOCKS.values(), "requirements-nodeps.lock")
 MEBIBYTE = 1024 * 1024
 LARGEST_FILE = 5 * MEBIBYTE
 LARGEST_MODEL_FILE = 100 * MEBIBYTE
@@ -152,13 +153,12 @@ def test_every_locked_requirement_is_exact_and_has_a_hash(name: str) -> None:
     assert not unfit
 
 
-def test_lock_holds_the_default_lane_and_no_cuda() -> None:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize("lane", LANES, ids=lambda lane: lane.name)
+def test_lock_holds_its_lane_and_no_cuda(lane) -> None:
+    text = (ROOT / LANE_LOCKS[lane]).read_text(encoding="utf-8")
     locked = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", text, flags=re.MULTILINE))
-    default = next(lane for lane in LANES if lane.name == "default")
-    assert {name: locked.get(name) for name, _ in default.python_packages} == dict(
-        default.python_packages
-    )
+    wanted = dict(lane.python_packages)
+    assert {name: locked.get(name) for name in wanted} == wanted
     # set_up.sh installs torch apart; from the lock it would come with gigabytes of CUDA.
     heavy = [name for name in locked if re.match(r"torch$|nvidia-|cuda-|triton$", name)]
     assert not heavy

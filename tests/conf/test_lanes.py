@@ -7,12 +7,21 @@ import pytest
 from conf.lanes import LANES, UnsupportedSparkVersionError, lane_for
 
 
-@pytest.mark.parametrize("spark_version", ["3.5.9", "3.5.0", "3.5.10.dev1"])
-def test_a_release_line_shares_a_lane(spark_version: str) -> None:
-    assert lane_for(spark_version).name == "default"
+@pytest.mark.parametrize(
+    ("spark_version", "name"),
+    [
+        ("3.5.9", "default"),
+        ("3.5.0", "default"),
+        ("3.5.10.dev1", "default"),
+        ("4.2.0", "spark4"),
+        ("4.2.1", "spark4"),
+    ],
+)
+def test_a_release_line_shares_a_lane(spark_version: str, name: str) -> None:
+    assert lane_for(spark_version).name == name
 
 
-@pytest.mark.parametrize("spark_version", ["3.4.4", "3.50.1", "2.4.8", ""])
+@pytest.mark.parametrize("spark_version", ["3.4.4", "3.50.1", "4.0.0", "4.20.0", "2.4.8", ""])
 def test_an_untried_line_is_refused_with_the_mend(spark_version: str) -> None:
     with pytest.raises(UnsupportedSparkVersionError, match="make setup"):
         lane_for(spark_version)
