@@ -1,0 +1,192 @@
+"""MIMIC's CSV files, or a folder of text files, in; a Delta table of notes out.
+
+    spark-submit jobs/import_notes.py --notes NOTEEVENTS.csv.gz --output PATH
+
+Parses, finds out which columns are which, calls ``pipelines.note_import``, shows what was imported
+and maps the end to an exit code: 0 done, 1 failed, 2 bad settings or input (nothing written).
+No message holds note text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from conf.sections import ColumnSettings
+from conf.settings import SettingsError, load_settings, preset_names
+from jobs.show_run import ConsoleProgress, console
+from jobs.start_session import start_session
+from pipelines.import_records import NoteFiles, find_notes
+from pipelines.import_tables import REJECTED, ImportTarget
+from pipelines.note_columns import NoteColumns
+from pipelines.note_import import ImportPlan, ImportRecord, import_notes
+from pipelines.schemas import NOTE_DETAILS
+from udfs.errors import ClinspanError, InputError
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+
+_EXAMPLES = """\
+examples:
+  %(prog)s --notes NOTEEVENTS.csv.gz --output mimic3-notes
+  %(prog)s --notes discharge.csv.gz radiology.csv.gz --output-table mimic4.notes
+  %(prog)s --notes folder-of-texts --output my-notes --overwrite
+
+The table keeps the columns of the file; jobs/extract_entities.py reads it with the same --preset.
+Rows that cannot be read go to a second table, PATH_rejected, with place and reason, without text.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags; without abbreviations, so that a new flag cannot change an old command."""
+    parser = argparse.ArgumentParser(
+        description="Import notes from CSV (also .gz, .bz2) or text files into a Delta table.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--notes",
+        metavar="PATH",
+        nargs="+",
+        required=True,
+        help="CSV files with one header, a folder of them, or a folder with *.txt files, on a "
+        "disk that the driver and the workers see",
+    )
+    output = parser.add_mutually_exclusive_group(required=True)
+    output.add_argument("--output", metavar="PATH", help="the folder or URI of the new table")
+    output.add_argument("--output-table", metavar="NAME", help="its name in the catalog")
+    add("--overwrite", action="store_true", help="replace a table that is there, in one commit")
+    presets = " or ".join(preset_names())
+    add("--preset", metavar="NAME", help=f"{presets} (default: told from the header)")
+    add("--config", metavar="FILE", type=Path, help="a YAML file with notes.columns")
+    add(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        help="one setting, such as notes.columns.text=body; repeatable",
+    )
+    add(
+        "--max-rejected",
+        metavar="FRACTION",
+        type=float,
+        default=0.05,
+        help="write nothing if more of the rows cannot be read (default: %(default)s)",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; returns its exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        plan = make_plan(arguments)
+        spark = start_session("clinspan-import")
+        with ConsoleProgress() as progress:
+            record = import_notes(spark, plan, progress)
+    except (SettingsError, InputError) as error:
+        return _fail(BAD_INPUT, str(error))
+    except ClinspanError as error:
+        return _fail(FAILED, str(error))
+    except Exception as error:  # the message of a foreign error may quote a note
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        return _fail(FAILED, f"{type(error).__name__}; run again\n{frames}")
+    show_import(plan, record)
+    return DONE
+
+
+def make_plan(arguments: argparse.Namespace) -> ImportPlan:
+    """The values of an import from its flags and the files' header.
+
+    Raises:
+        InputError: there are no notes, or which columns are which cannot be told.
+        SettingsError: the settings cannot be used.
+    """
+    if not 0 <= arguments.max_rejected <= 1:
+        raise InputError(f"--max-rejected {arguments.max_rejected} must be from 0 to 1")
+    target = ImportTarget.at(arguments.output, arguments.output_table)
+    notes = find_notes(arguments.notes)
+    if arguments.preset or arguments.config or arguments.set:
+        columns = _columns(arguments.preset, arguments.config, arguments.set)
+    else:
+        columns = _columns(_preset_of(notes), None, ())
+    return ImportPlan(
+        notes=notes,
+        columns=NoteColumns(
+            note_id=columns.note_id,
+            text=columns.text,
+            details={name: getattr(columns, name) for name in NOTE_DETAILS},
+            withdrawn=columns.withdrawn,
+        ),
+        target=target,
+        overwrite=arguments.overwrite,
+        max_rejected_fraction=arguments.max_rejected,
+    )
+
+
+def _columns(preset: str | None, config: Path | None, overrides: Sequence[str]) -> ColumnSettings:
+    settings = load_settings(preset, config, overrides, {}, places_may_be_missing=True)
+    return settings.notes.columns
+
+
+def _preset_of(notes: NoteFiles) -> str:
+    """The preset whose id and text the header has."""
+    header = {name.lower() for name in notes.header}
+    fitting = [
+        name
+        for name in preset_names()
+        if {(c := _columns(name, None, ())).note_id.lower(), c.text.lower()} <= header
+    ]
+    if len(fitting) != 1:
+        raise InputError(
+            f"the columns {', '.join(notes.header)} are those of {len(fitting)} presets: say "
+            "which they are with --preset, or --set notes.columns.note_id=NAME and "
+            "--set notes.columns.text=NAME"
+        )
+    return fitting[0]
+
+
+def show_import(plan: ImportPlan, record: ImportRecord) -> None:
+    """Prints what was imported, and where it is."""
+    table = Table(title="Import done", show_header=False)
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    for name, value in summary_rows(record):
+        table.add_row(name, f"{value:,}")
+    console.print(table)
+    target = plan.target
+    console.print(f"Notes in {target.describe()}, rows as in the files: checked", markup=False)
+    if record.rejected:
+        console.print(f"Rejected rows in {target.describe(REJECTED)}", markup=False)
+
+
+def summary_rows(record: ImportRecord) -> list[tuple[str, int]]:
+    """Name and value of each line of the summary, in order."""
+    return [
+        ("rows in the files", record.rows),
+        ("notes written", record.written),
+        ("  marked as errors", record.withdrawn),
+        ("  blank", record.blank),
+        ("  without a charttime", record.without_charttime),
+        ("    and without any date", record.without_time),
+        *((f"  {name} unreadable, null now", n) for name, n in record.unreadable),
+        ("rejected", record.rows - record.written),
+        *((f"  {reason}", n) for reason, n in record.rejected),
+        ("characters", record.characters),
+        ("files of the table", record.files),
+    ]
+
+
+def _fail(code: int, message: str) -> int:
+    print(f"import_notes: error: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
