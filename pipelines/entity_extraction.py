@@ -6,36 +6,96 @@ It writes nothing and knows no tables: ``extraction_run`` puts tables between th
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
+from os import PathLike
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from pipelines import schemas
-from pipelines.inference import Engine, distinct_windows
+from pipelines.inference import Engine, TorchEngine, distinct_windows, task_slots
 from udfs.arrow_stages import annotate_batches, segment_batches
+from udfs.errors import InputError
 from udfs.note_annotation import AnnotationSettings
 
 
 def extract_entities(
-    notes: DataFrame, engine: Engine, key: bytes, settings: AnnotationSettings, partitions: int
+    notes: DataFrame,
+    model: str | PathLike[str] | Engine,
+    key: bytes | None = None,
+    settings: AnnotationSettings | None = None,
+    partitions: int | None = None,
+    *,
+    entity_types: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """Entities of some notes, without any table: for notebooks and small jobs.
 
+        extract_entities(notes, "models/bc5cdr-minilm")
+
     Args:
-        notes: ``note_id`` (unique) and ``text`` (null counts as empty), whatever else it has.
-        engine: scores distinct windows, see ``inference``.
-        key: for the hashes by which equal windows are found.
-        settings: names and filters.
-        partitions: of the inference stage.
+        notes: ``note_id`` and ``text`` (null counts as empty), whatever else it has. Spark computes
+            it several times and must get the same rows each time: ``cache()`` what is drawn anew,
+            such as a ``limit`` over a query.
+        model: the folder of a model package, or an engine (see ``inference``).
+        key: for the hashes by which equal windows are found. None makes one, good for this call:
+            nothing is stored, so nothing has to be found again.
+        settings: names and filters. None keeps every entity, under the model's own name.
+        partitions: of the inference stage. None: as many as tasks run at a time.
+        entity_types: label in lower case → entity type; the main job's vocabulary is
+            ``conf.entity_types.load_entity_types()``. None: that of ``settings``, and without any
+            the label in lower case is its own type.
 
     Returns:
-        ``note_id`` and the columns of ``schemas.ENTITY``, one row for each mention.
+        ``note_id`` and the columns of ``schemas.ENTITY``, one row for each mention; found anew
+        whenever it is used, so ``cache()`` or write it.
+
+    Raises:
+        InputError: a column is missing or of another type, an id is null or stands in two rows, or
+            the model cannot be used.
     """
-    notes = with_text(notes.select("note_id", "text"))
-    windows = find_windows(notes, key)
+    engine = TorchEngine.from_package(model) if isinstance(model, str | PathLike) else model
+    settings = settings or AnnotationSettings(model=_model_name(engine))
+    if entity_types is not None:
+        settings = replace(settings, entity_types=entity_types)
+    notes = with_text(_checked(notes))
+    windows = find_windows(notes, key or secrets.token_bytes(32))
+    partitions = partitions or task_slots(notes.sparkSession)
     predictions = engine(distinct_windows(windows, None, partitions))
     return entities_of(annotate_notes(notes, windows, predictions, settings))
+
+
+def _model_name(engine: Engine) -> str:
+    if isinstance(engine, TorchEngine) and engine.model:
+        return engine.model
+    raise InputError(
+        "this engine does not know the name of its model, which stands in every entity_id: "
+        "pass settings=AnnotationSettings(model=NAME)"
+    )
+
+
+def _checked(notes: DataFrame) -> DataFrame:
+    """``note_id, text``, both strings and each id once: two texts under one id would be mixed."""
+    types = {field.name.lower(): field.dataType for field in notes.schema}
+    if "note_id" not in types or not isinstance(types.get("text"), T.StringType):
+        found = ", ".join(f"{name} {kind}" for name, kind in notes.dtypes)
+        raise InputError(
+            f"notes must have the columns note_id and text, a string; they have: {found}. "
+            "Rename yours with withColumnRenamed"
+        )
+    notes = notes.select(
+        F.col("note_id").cast("string").alias("note_id"), F.col("text").alias("text")
+    )
+    wrong = notes.groupBy("note_id").count().where("note_id IS NULL OR count > 1").count()
+    if wrong:
+        raise InputError(
+            f"{wrong} note_ids are null or stand in more than one row: each note must have one of "
+            "its own; jobs/extract_entities.py can choose among rows with one id"
+        )
+    return notes
 
 
 def with_text(notes: DataFrame) -> DataFrame:
