@@ -23,13 +23,38 @@ def resolve_device(device: str) -> torch.device:
         raise InputError(
             f"model.device is {device!r}, but it must be auto, cpu, cuda or cuda:<index>"
         ) from None
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = _visible_gpus()
     if wanted.type != "cuda" or (wanted.index or 0) >= count:
         raise InputError(
             f"model.device is {device!r}, but this worker sees {count} CUDA devices: "
             "use device cpu or auto, or give the executor a GPU"
         )
     return wanted
+
+
+def promised_gpu(address: str) -> str:
+    """The name of the device at an address that Spark assigned to a task.
+
+    Args:
+        address: as the discovery script names it: the index of a device that CUDA shows.
+
+    Raises:
+        InputError: torch sees no such device. The CPU is no way out: it would be many times slower
+            than what the user ordered, and nobody would be told.
+    """
+    count = _visible_gpus()
+    if address not in map(str, range(count)):
+        raise InputError(
+            f"Spark gave this task the GPU {address!r}, but torch {torch.__version__} sees {count} "
+            "CUDA devices in this worker: install torch's CUDA build and the driver on every "
+            "executor, let the discovery script name the indices that CUDA shows "
+            "(conf/cluster/find_gpus.sh does), or set model.device to cpu"
+        )
+    return f"cuda:{address}"
+
+
+def _visible_gpus() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
