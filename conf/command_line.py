@@ -20,6 +20,7 @@ FLAG_KEYS = {
     "output": "output.path",
     "output_schema": "output.schema",
     "model": "model.folder",
+    "engine": "model.engine",
     "show_entities": "run.show_entities",
 }
 
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--output-schema", metavar="NAME", help="the schema or catalog.schema that holds them"
     )
     parser.add_argument("--model", metavar="FOLDER", help="a model package")
+    parser.add_argument("--engine", metavar="NAME", help="torch (default) or spark_nlp")
     parser.add_argument(
         "--show-entities",
         metavar="N",

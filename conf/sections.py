@@ -134,8 +134,8 @@ class NoteSettings(Section):
     table: Text | None = _rule(
         "a table as table, schema.table or catalog.schema.table", "mimic.notes"
     )
-    format: Literal["auto", "parquet", "delta", "json"] = _rule(
-        "one of auto, parquet, delta, json", "parquet"
+    format: Literal["auto", "parquet", "delta", "json", "csv"] = _rule(
+        "one of auto, parquet, delta, json, csv", "parquet"
     )
     columns: ColumnSettings
     limit: int | None = _rule("a whole number of at least 1, or null for every note", 1000, ge=1)
@@ -176,12 +176,14 @@ class ModelSettings(Section):
     folder: Annotated[Path, BeforeValidator(_model_folder)] = _rule(
         "the folder of a model package", "models/bc5cdr-minilm"
     )
+    engine: Literal["torch", "spark_nlp"] = _rule("one of torch, spark_nlp", "spark_nlp")
     device: Literal["auto", "cpu", "cuda"] = _rule("one of auto, cpu, cuda", "cpu")
     precision: Literal["auto", "float32", "bfloat16"] = _rule(
         "one of auto, float32, bfloat16", "float32"
     )
     tokens_per_batch: int = _rule("a whole number of at least 1", 4096, ge=1)
     buffer_windows: int = _rule("a whole number of at least 1", 4096, ge=1)
+    distribute: Literal["auto", "in_place", "ship"] = _rule("one of auto, in_place, ship", "ship")
 
 
 class EntitySettings(Section):

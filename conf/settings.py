@@ -38,7 +38,7 @@ HASH_KEY_FILE_VARIABLE = "CLINSPAN_HASH_KEY_FILE"
 NOT_IN_DIGEST: dict[str, set[str] | bool] = {
     "notes": {"path", "table"},
     "output": True,
-    "model": {"folder"},
+    "model": {"folder", "distribute"},
     "run": {"app_name", "show_entities"},
     "security": True,
 }

@@ -13,17 +13,19 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 
 from conf.command_line import parse_settings
 from conf.entity_types import load_entity_types
 from conf.hash_key import load_hash_key
 from conf.settings import Settings, SettingsError
 from conf.version import VERSION
+from jobs.choose_engine import choose_engine, open_engine
 from jobs.show_run import ConsoleProgress, show_mentions, show_summary
 from jobs.start_session import start_session
 from pipelines.extraction_run import RunPlan, run_extraction
-from pipelines.inference import TorchEngine
-from pipelines.note_source import NoteColumns, NoteSource
+from pipelines.note_columns import NoteColumns
+from pipelines.note_source import NoteSource
 from pipelines.pipeline_fingerprint import pipeline_fingerprint
 from pipelines.run_record import RunRecord, frequent_mentions
 from pipelines.schemas import NOTE_DETAILS
@@ -37,6 +39,7 @@ from udfs.note_annotation import AnnotationSettings
 DONE, FAILED, BAD_INPUT, QUARANTINED, BUSY = 0, 1, 2, 3, 4
 # What a worker of ours says on purpose comes inside an error of Spark's; it holds no note text.
 _WORKER_SAYS = re.compile(r"udfs\.errors\.\w+: (.+)")
+_WORKER_LACKS = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         BertConfig.from_file(settings.model.folder / CONFIG)  # refuses other architectures
         plan = make_plan(settings, manifest)
         spark = start_session(settings.run.app_name)
+        engine = open_engine(spark, plan.engine, settings.model.distribute)
+        plan = replace(plan, engine=engine)
         progress = ConsoleProgress()
         with progress:
             record = run_extraction(spark, plan, progress)
@@ -57,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ClinspanError as error:
         return _fail(FAILED, str(error))
     except Exception as error:
-        if said := _WORKER_SAYS.search(str(error)):
-            return _fail(FAILED, said[1].strip())
+        if said := _said_by_worker(str(error)):
+            return _fail(FAILED, said)
         # The message of a foreign error may quote a note: its class and its frames cannot.
         frames = "".join(traceback.format_tb(error.__traceback__))
         return _fail(
@@ -70,11 +75,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _verdict(record, settings.run.max_quarantined_fraction)
 
 
+def _said_by_worker(error: str) -> str | None:
+    """What a message of Spark's tells that a user can mend, without anything around it."""
+    if said := _WORKER_SAYS.search(error):
+        return said[1].strip()
+    if lacks := _WORKER_LACKS.search(error):
+        return (
+            f"the Python of an executor has no module {lacks[1]!r}: give spark-submit --py-files "
+            f"clinspan-{VERSION}.zip (`make dist`) for our modules, and the executors an "
+            "environment that has the others"
+        )
+    return None
+
+
 def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
     """The values of a run from its settings and its model package.
 
     Raises:
-        InputError: a label is wanted that the model does not have.
+        InputError: a label is wanted that the model does not have, or the engine does not run here.
         SettingsError: the hash key is not usable.
     """
     _check_labels(settings.entities.labels, manifest)
@@ -85,7 +103,8 @@ def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
         min_score=settings.entities.min_score,
     )
     columns = settings.notes.columns
-    model, run = settings.model, settings.run
+    run = settings.run
+    engine, fingerprint = choose_engine(settings.model, manifest)
     return RunPlan(
         source=NoteSource(
             columns=NoteColumns(
@@ -100,18 +119,11 @@ def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
             limit=settings.notes.limit,
         ),
         root=TableRoot.at(settings.output.path, settings.output.schema_name),
-        engine=TorchEngine(
-            folder=model.folder.absolute(),
-            fingerprint=manifest.fingerprint,
-            device=model.device,
-            precision=model.precision,
-            tokens_per_batch=model.tokens_per_batch,
-            buffer_windows=model.buffer_windows,
-        ),
+        engine=engine,
         key=load_hash_key(settings.security.hash_key_file),
         annotation=annotation,
-        model_fingerprint=manifest.fingerprint,
-        pipeline_fingerprint=pipeline_fingerprint(manifest.fingerprint, annotation),
+        model_fingerprint=fingerprint,
+        pipeline_fingerprint=pipeline_fingerprint(fingerprint, annotation),
         settings_digest=settings.digest(),
         code_version=VERSION,
         partitions=None if run.partitions == "auto" else run.partitions,

@@ -125,6 +125,8 @@ def summary_rows(record: RunRecord) -> list[tuple[str, str]]:
     ]
     always = {"rows read", "notes", "windows", "word-pieces", "entities"}
     rows = [(name, f"{n:,}") for name, n in counts if n is not None and (n or name in always)]
+    if record.missing_details:  # perhaps a preset's columns, perhaps a name that is misspelt
+        rows.append(("no column in the notes for", ", ".join(record.missing_details)))
     return rows + _speeds(record)
 
 

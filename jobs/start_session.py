@@ -1,13 +1,18 @@
 """The Spark session of every job.
 
-Static settings (jars, the Delta extension, memory, encryption) belong to ``spark-submit`` and the
-environment's ``spark-defaults.conf``; here stand those that a session may still change, so that a
-job behaves the same whoever started Spark.
+Static settings (jars, the Delta extension, memory, encryption) belong to ``spark-submit``, to the
+environment's ``spark-defaults.conf`` or to the server of Spark Connect; here stand those that a
+session may still change, so that a job behaves the same whoever started Spark.
 """
 
 from __future__ import annotations
 
+import importlib
+
 from pyspark.sql import SparkSession
+from pyspark.sql.utils import is_remote
+
+from jobs.ship_to_executors import ship_code
 
 # The same on every Spark and every cluster, whatever its defaults are.
 SESSION_SETTINGS = {
@@ -22,16 +27,19 @@ SESSION_SETTINGS = {
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
     # Whole notes travel in these batches: 400 notes of 1 MB once came as one batch of 400 MB.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
-    # A worker that has loaded a model is worth keeping.
-    "spark.python.worker.reuse": "true",
     # A Python traceback in the driver's log need not repeat the JVM's.
     "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": "true",
 }
 
 
 def start_session(app_name: str) -> SparkSession:
-    """The session of this process, or a new one."""
+    """The session of this process, or a new one: of Spark Connect where ``SPARK_REMOTE`` is set."""
     builder = SparkSession.builder.appName(app_name)
     for key, value in SESSION_SETTINGS.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    session = builder.getOrCreate()
+    if is_remote():
+        # Gives Delta's conflicts their own classes here, too, so that a write is tried again.
+        importlib.import_module("delta.connect")
+        ship_code(session)
+    return session

@@ -80,6 +80,19 @@ def replace_row(
     with_retries(lambda: spark.sql(statement, source=row.select(*names)))
 
 
+def delete_rows(spark: SparkSession, root: TableRoot, table: Table, keys: DataFrame) -> None:
+    """Deletes the rows whose values in the columns of ``keys`` stand in a row of it.
+
+    The values stand in no statement, so in no plan, event log or commit.
+    """
+    condition = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys.columns)
+    statement = (
+        f"MERGE INTO {_braces(root.sql_name(table))} t USING {{source}} s ON {condition} "
+        "WHEN MATCHED THEN DELETE"
+    )
+    with_retries(lambda: spark.sql(statement, source=keys.distinct()))
+
+
 def append_rows(root: TableRoot, table: Table, rows: DataFrame) -> None:
     """Appends rows; blind appends of two writers never conflict."""
     writer = rows.select(*table.schema.names).write.format("delta").mode("append")

@@ -9,26 +9,26 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import run_record, schemas
+from pipelines.caching import kept
 from pipelines.entity_extraction import annotate_notes, entities_of, find_windows, with_text
 from pipelines.entity_table import replace_notes
 from pipelines.inference import Engine, distinct_windows, task_slots
-from pipelines.note_selection import judge_notes, one_row_each, with_text_hash
-from pipelines.note_source import NoteSource, map_columns, pin_source, read_notes
+from pipelines.note_selection import one_row_each
+from pipelines.note_source import NoteSource
+from pipelines.overlap import refuse_overlap
 from pipelines.prediction_table import PredictionTable
 from pipelines.quarantine import quarantine
+from pipelines.run_input import RunInput, open_input
 from pipelines.run_record import RunRecord
-from pipelines.table_root import TableRoot, create_tables, refuse_overlap
-from udfs.errors import InputError
+from pipelines.table_root import TableRoot, create_tables
 from udfs.note_annotation import AnnotationSettings
 
 # A partition of the inference stage holds about this much text, so that no task grows with the run.
@@ -75,91 +75,84 @@ def run_extraction(spark: SparkSession, plan: RunPlan, progress: Progress) -> Ru
     """
     progress.step("reading notes")
     refuse_overlap(plan.root, plan.source.path, plan.source.table)
-    plan = replace(plan, source=pin_source(spark, plan.source))
-    rows = map_columns(read_notes(spark, plan.source), plan.source.columns)
-    judged = judge_notes(with_text_hash(spark, rows, plan.key), plan.max_note_characters)
-    # A limit may choose other rows each time it is computed.
-    with nullcontext(judged) if plan.source.limit is None else _kept(judged) as rows:
-        counts = _count_rows(rows)
-        if not counts["rows_read"]:
-            raise InputError(f"{plan.source.describe()} holds no notes: it must have at least one")
+    with open_input(spark, plan.source, plan.key, plan.max_note_characters) as notes:
         create_tables(spark, plan.root)
-        record = _new_record(plan, counts)
+        record = _new_record(plan, notes)
         run_record.begin(spark, plan.root, record)
         try:
-            record = _work(spark, plan, rows, record, progress)
+            record = _work(spark, plan, notes, record, progress)
         except BaseException as error:
-            failed = replace(record, status="failed", error=type(error).__name__, end=_now())
+            cause = notes.cause_of(spark, error)
+            failed = replace(record, status="failed", error=type(cause).__name__, end=_now())
             # What broke the run may break this as well; the first error is the one to tell.
             with suppress(Exception):
                 run_record.finish(spark, plan.root, failed)
-            raise
+            if cause is error:
+                raise
+            raise cause from None
         run_record.finish(spark, plan.root, record)
         return record
 
 
-def _new_record(plan: RunPlan, counts: dict[str, int]) -> RunRecord:
+def _new_record(plan: RunPlan, notes: RunInput) -> RunRecord:
+    counts = notes.counts
     return RunRecord(
         run_id=uuid.uuid4().hex,
         start=_now(),
         status="running",
-        input=plan.source.describe(),
-        input_version=plan.source.version,
+        input=notes.source.describe(),
+        input_version=notes.source.version,
         settings_digest=plan.settings_digest,
         code_version=plan.code_version,
         model=plan.annotation.model,
         model_fingerprint=plan.model_fingerprint,
         pipeline_fingerprint=plan.pipeline_fingerprint,
-        rows_read=counts["rows_read"],
-        quarantined_notes=counts["refused"],
-        withdrawn_notes=counts["withdrawn"],
-        notes_with_lost_details=counts["details_lost"],
-        notes=counts["good"],
+        rows_read=counts.rows_read,
+        quarantined_notes=counts.refused,
+        withdrawn_notes=counts.withdrawn,
+        notes_with_lost_details=counts.details_lost,
+        notes=counts.good,
+        missing_details=notes.missing,
     )
 
 
-def _count_rows(judged: DataFrame) -> dict[str, int]:
-    good = F.col("rule").isNull() & ~F.col("withdrawn")
-    row = judged.agg(
-        F.count(F.lit(1)).alias("rows_read"),
-        F.count_if(F.col("rule").isNotNull()).alias("refused"),
-        F.count_if(F.col("rule").isNull() & F.col("withdrawn")).alias("withdrawn"),
-        F.count_if(good).alias("good"),
-        F.count_if(good & F.col("details_lost")).alias("details_lost"),
-    ).first()
-    return {} if row is None else row.asDict()
-
-
 def _work(
-    spark: SparkSession, plan: RunPlan, judged: DataFrame, record: RunRecord, progress: Progress
+    spark: SparkSession, plan: RunPlan, notes: RunInput, record: RunRecord, progress: Progress
 ) -> RunRecord:
-    notes, record = _choose_rows(spark, plan, judged, record)
-    with _kept(with_text(_due(spark, plan, notes))) as due:
+    rows, record = _choose_rows(spark, plan, notes.rows, record)
+    with kept(with_text(_due(spark, plan, rows))) as due:
         progress.step("finding windows")
         count = due.count()
+        notes.refuse_changes(spark)  # from here on all is read from the cache
         record = replace(record, unchanged_notes=record.notes - count)
         if count:
-            record = _work_on(spark, plan, due, record, progress)
+            record = _work_on(spark, plan, notes, due, record, progress)
     progress.step("counting")
     return run_record.completed(spark, plan.root, record, _now())
 
 
 def _work_on(
-    spark: SparkSession, plan: RunPlan, due: DataFrame, record: RunRecord, progress: Progress
+    spark: SparkSession,
+    plan: RunPlan,
+    notes: RunInput,
+    due: DataFrame,
+    record: RunRecord,
+    progress: Progress,
 ) -> RunRecord:
     windows = find_windows(due, plan.key)
     table = PredictionTable(spark, plan.root, plan.model_fingerprint)
     partitions = plan.partitions or _partitions(spark, due)
     # Without their text the windows are small: kept, so that notes are segmented twice at most.
     with (
-        _kept(distinct_windows(windows, table.known(), partitions)) as missing,
-        _kept(windows.drop("text")) as places,
+        kept(distinct_windows(windows, table.known(), partitions)) as missing,
+        kept(windows.drop("text")) as places,
     ):
         progress.step("scoring windows")
         started = time.monotonic()
         table.score(missing, plan.engine, plan.slice_seconds, progress.scored)
         seconds = time.monotonic() - started
         progress.step("writing entities")
+        notes.refuse_changes(spark)  # a cache that was lost with an executor is read anew
         _write_notes(spark, plan, record, due, places, missing, table.stored())
         scored, wordpieces = table.count(missing)
     return replace(
@@ -180,10 +173,10 @@ def _choose_rows(
     if refused or conflicts is not None:
         refused = quarantine(spark, plan.root, record, judged, conflicts)
     if conflicts is not None:
-        kept, in_conflict = notes.count(), refused - record.quarantined_notes
+        left, in_conflict = notes.count(), refused - record.quarantined_notes
         # A note in conflict is one quarantined row; its further rows are repeated ones.
-        repeated = record.notes - kept - in_conflict
-        record = replace(record, notes=kept, repeated_rows=repeated)
+        repeated = record.notes - left - in_conflict
+        record = replace(record, notes=left, repeated_rows=repeated)
     return notes, replace(record, quarantined_notes=refused)
 
 
@@ -217,7 +210,7 @@ def _write_notes(
 ) -> None:
     annotated = annotate_notes(due, windows, predictions, plan.annotation)
     ids = due.select("note_id")
-    with _kept(annotated) as notes:
+    with kept(annotated) as notes:
         replace_notes(spark, plan.root, schemas.NOTE_WINDOWS, windows, ids)
         stamped = _stamp(plan, record, entities_of(notes).join(_details(due), "note_id", "inner"))
         model = plan.annotation.model
@@ -263,19 +256,6 @@ def _stamp(plan: RunPlan, record: RunRecord, rows: DataFrame) -> DataFrame:
             "processed_at": F.lit(record.start),
         }
     )
-
-
-@contextmanager
-def _kept(rows: DataFrame) -> Iterator[DataFrame]:
-    """Keeps rows that are used more than once, so that nothing is computed or read twice.
-
-    Spark encrypts what it spills (``spark.io.encryption.enabled``).
-    """
-    kept = rows.persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        yield kept
-    finally:
-        kept.unpersist()
 
 
 def _now() -> datetime:

@@ -7,16 +7,23 @@ workers only.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-from pyspark import TaskContext
+from pyspark import SparkFiles, TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import schemas
+from udfs.bert_config import BertConfig
+from udfs.errors import ModelPackageError
+from udfs.model_package import CONFIG, load_manifest
+from udfs.note_annotation import Classifier
 
 Engine = Callable[[DataFrame], DataFrame]
 
@@ -26,12 +33,15 @@ class TorchEngine:
     """Scores windows with a Torch model inside Spark's Python workers, through Arrow.
 
     Args:
-        folder: the model package, at the same path on every executor.
+        folder: the model package on the driver and, without ``archive``, on every executor.
         fingerprint: of that package; a worker that finds another one refuses to work.
         device: ``auto``, ``cpu`` or ``cuda`` (the GPU that Spark assigned to the task).
         precision: ``auto``, ``float32`` or ``bfloat16``.
         tokens_per_batch: most word-pieces in one forward pass, padding included.
         buffer_windows: windows that a worker sorts by length at a time.
+        model: the name of the package.
+        archive: the folder that Spark made of the shipped package below the files of each executor
+            (see ``jobs.ship_to_executors``); None: the package is not shipped.
     """
 
     folder: Path
@@ -40,6 +50,20 @@ class TorchEngine:
     precision: str = "auto"
     tokens_per_batch: int = 4096
     buffer_windows: int = 4096
+    model: str = ""
+    archive: str | None = None
+
+    @classmethod
+    def from_package(cls, folder: str | PathLike[str], **options: Any) -> TorchEngine:
+        """The engine of a model package on this machine; ``options`` are the other arguments.
+
+        Raises:
+            ModelPackageError: the package is missing, altered or of another architecture.
+        """
+        place = Path(folder).absolute()
+        manifest = load_manifest(place)
+        BertConfig.from_file(place / CONFIG)
+        return cls(place, manifest.fingerprint, model=manifest.name, **options)
 
     def __call__(self, windows: DataFrame) -> DataFrame:
         """``window_hash, text`` → ``schemas.PREDICTION``, one row for each."""
@@ -47,24 +71,47 @@ class TorchEngine:
 
     def _score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from udfs.arrow_stages import classify_batches
+
+        yield from classify_batches(batches, self.classifier(), self.buffer_windows)
+
+    def classifier(self) -> Classifier:
+        """The model in a Python worker, loaded once however many tasks and stages ask for it."""
         from udfs.token_classifier import load_once
 
         task = TaskContext.get()
-        classifier = load_once(
-            self.folder,
+        return load_once(
+            self._package(),
             self.fingerprint,
             _assigned_device(self.device, task),
             self.precision,
             threads=task.cpus() if task else 1,
             tokens_per_batch=self.tokens_per_batch,
         )
-        yield from classify_batches(batches, classifier, self.buffer_windows)
+
+    def _package(self) -> Path:
+        """Where the package lies on this machine."""
+        if self.archive is not None:
+            return Path(SparkFiles.get(self.archive))
+        if not self.folder.is_dir():
+            raise ModelPackageError(
+                f"no model package at {self.folder} on the executor {socket.gethostname()}: every "
+                "machine must have it at that path, or model.distribute must be ship"
+            )
+        return self.folder
 
 
 def _assigned_device(device: str, task: TaskContext | None) -> str:
-    """The GPU whose address Spark gave to this task, read anew in every task."""
+    """The GPU whose address Spark gave to this task, read anew in every task.
+
+    Raises:
+        InputError: Spark assigned one that torch does not see: the CPU would be a silent surprise.
+    """
     gpus = task.resources().get("gpu") if task and device != "cpu" else None
-    return f"cuda:{gpus.addresses[0]}" if gpus else device
+    if not gpus:
+        return device
+    from udfs.devices import promised_gpu
+
+    return promised_gpu(gpus.addresses[0])
 
 
 def task_slots(spark: SparkSession) -> int:

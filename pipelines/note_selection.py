@@ -5,10 +5,17 @@ Owns the rules of quarantine that need no model. It does not know where rows com
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from pipelines.source_files import FILE, SourceFile, file_at
 from udfs.text_hash import hmac_pads
+
+# Something that a reader sees: an id of blanks and control characters could be found nowhere.
+_VISIBLE = r"[^\s\p{Z}\p{Cc}\p{Cf}]"
+_COUNTS = ("rows_read", "refused", "withdrawn", "good", "details_lost")
 
 
 def judge_notes(notes: DataFrame, max_characters: int) -> DataFrame:
@@ -17,9 +24,10 @@ def judge_notes(notes: DataFrame, max_characters: int) -> DataFrame:
     The gate stands in the JVM, before any Python: bytes that are not UTF-8 kill an Arrow batch
     there, and Spark then prints the whole text.
     """
+    has_id = F.coalesce(F.col("note_id").rlike(_VISIBLE), F.lit(False))
     rules = (
         ("unreadable_row", F.col("corrupt").isNotNull(), F.lit("the row is not valid JSON")),
-        ("no_note_id", F.coalesce(F.trim("note_id"), F.lit("")) == "", F.lit("the id is empty")),
+        ("no_note_id", ~has_id, F.lit("the id is empty")),
         (
             "invalid_utf8",
             ~(_is_utf8("note_id") & _is_utf8("text")),
@@ -38,9 +46,20 @@ def judge_notes(notes: DataFrame, max_characters: int) -> DataFrame:
     for name, broken, why in reversed(rules):
         rule = F.when(broken, F.lit(name)).otherwise(rule)
         detail = F.when(broken, why).otherwise(detail)
-    # An id that is not UTF-8 could not be shown anywhere; its row is known by its hash.
+    # What is not UTF-8 could not be shown anywhere: such an id's row is known by its hash, and such
+    # a note type is a detail that is lost.
     note_id = F.when(_is_utf8("note_id"), F.col("note_id"))
-    return notes.withColumns({"rule": rule, "detail": detail, "note_id": note_id})
+    note_type = F.when(_is_utf8("note_type"), F.col("note_type"))
+    lost = F.col("details_lost") | ~_is_utf8("note_type")
+    return notes.withColumns(
+        {
+            "rule": rule,
+            "detail": detail,
+            "note_id": note_id,
+            "note_type": note_type,
+            "details_lost": lost,
+        }
+    )
 
 
 def _is_utf8(name: str) -> Column:
@@ -64,15 +83,62 @@ def with_text_hash(spark: SparkSession, notes: DataFrame, key: bytes) -> DataFra
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """What a source holds. ``rows_read`` = ``refused`` + ``withdrawn`` + ``good``.
+
+    ``files`` are those that Spark read, as it found them; ``doubtful`` the places of files with
+    readable rows, none of which has an id, or none of which has a text.
+    """
+
+    rows_read: int
+    refused: int
+    withdrawn: int
+    good: int
+    details_lost: int
+    files: tuple[SourceFile, ...]
+    doubtful: tuple[str, ...]
+
+
+def count_rows(judged: DataFrame) -> RowCounts:
+    """Counts judged rows, file by file, in one scan."""
+    good = F.col("rule").isNull() & ~F.col("withdrawn")
+    readable = F.col("corrupt").isNull()
+    by_file = judged.groupBy(FILE).agg(
+        F.count(F.lit(1)).alias("rows_read"),
+        F.count_if(F.col("rule").isNotNull()).alias("refused"),
+        F.count_if(F.col("rule").isNull() & F.col("withdrawn")).alias("withdrawn"),
+        F.count_if(good).alias("good"),
+        F.count_if(good & F.col("details_lost")).alias("details_lost"),
+        F.count_if(readable).alias("readable"),
+        F.count_if(readable & F.col("note_id").isNotNull()).alias("with_id"),
+        F.count_if(readable & F.col("text").isNotNull()).alias("with_text"),
+    )
+    rows = [row.asDict() for row in by_file.collect()]
+    files = {i: file_at(*row[FILE]) for i, row in enumerate(rows) if row[FILE] is not None}
+    totals = {name: sum(row[name] for row in rows) for name in _COUNTS}
+    return RowCounts(
+        **totals,
+        files=tuple(files.values()),
+        doubtful=tuple(
+            file.path
+            for i, file in files.items()
+            if rows[i]["readable"] and not (rows[i]["with_id"] and rows[i]["with_text"])
+        ),
+    )
+
+
 def one_row_each(notes: DataFrame) -> tuple[DataFrame, DataFrame | None]:
     """Of several rows with one id: the latest storetime wins, equal text counts once.
+
+    Of rows with one text that differ in other details, one is taken, always the same.
 
     Args:
         notes: good notes with ``text_hash``.
 
     Returns:
         the rows that count, and (None where every id is unique) the notes whose latest rows
-        disagree: ``note_id``, ``text_hash`` of one of them.
+        disagree in text or patient: ``note_id, text_hash`` (of one of them), ``rule, detail``.
     """
     repeated = notes.groupBy("note_id").count().where("count > 1").select("note_id")
     if repeated.isEmpty():
@@ -82,13 +148,22 @@ def one_row_each(notes: DataFrame) -> tuple[DataFrame, DataFrame | None]:
     last = again.join(latest, on="note_id", how="inner").where(
         F.col("storetime").eqNullSafe(F.col("_latest"))
     )
+    row = F.struct(*(F.col(name) for name in notes.columns if name != "note_id"))
     verdict = last.groupBy("note_id").agg(
-        F.countDistinct("text_hash").alias("_texts"), F.min("text_hash").alias("text_hash")
+        F.countDistinct("text_hash").alias("_texts"),
+        F.countDistinct("subject_id").alias("_patients"),
+        F.min("text_hash").alias("_text_hash"),
+        F.max(row).alias("_row"),
     )
-    agreed = (
-        last.drop("_latest")
-        .join(verdict.where("_texts = 1").select("note_id"), on="note_id", how="left_semi")
-        .dropDuplicates(["note_id"])
+    agreed = verdict.where("_texts = 1 AND _patients <= 1").select("note_id", "_row.*")
+    differ = F.when(F.col("_texts") > 1, F.lit("texts")).otherwise(F.lit("patients"))
+    conflicts = verdict.where("_texts > 1 OR _patients > 1").select(
+        "note_id",
+        F.col("_text_hash").alias("text_hash"),
+        F.concat(F.lit("conflicting_"), differ).alias("rule"),
+        F.concat(F.lit("rows with one id and one storetime have different "), differ).alias(
+            "detail"
+        ),
     )
     once = notes.join(repeated, on="note_id", how="left_anti")
-    return once.unionByName(agreed), verdict.where("_texts > 1").select("note_id", "text_hash")
+    return once.unionByName(agreed), conflicts

@@ -1,48 +1,52 @@
-"""Where notes come from: read a source, give its columns our names and types.
+"""Where notes come from: finds a source, reads it, and tells what is wrong with it.
 
-It does not know which rows count (``note_selection``), nor windows, models or tables of ours.
+It does not know what columns mean (``note_columns``), which rows count (``note_selection``), nor
+windows, models or tables of ours.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from urllib.parse import unquote
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
-from pipelines.note_formats import detect_format, visible_files
-from pipelines.schemas import NOTE_DETAILS
-from pipelines.table_root import error_class, local_path, quote
+from pipelines.csv_source import find_csv_files, read_csv
+from pipelines.note_columns import CORRUPT, NoteColumns, map_columns
+from pipelines.note_formats import detect_format
+from pipelines.source_files import (
+    SourceFile,
+    escape_pattern,
+    files_of,
+    local_files,
+    needs_recursion,
+    spark_path,
+    with_file,
+)
+from pipelines.source_schema import load_parquet
+from pipelines.table_root import error_class, local_path, name_parts, quote, sql_table
 from udfs.errors import InputError
 
-CORRUPT = "_corrupt_record"
-_GLOB = re.compile(r"[\\{}\[\]*?]")
-_ID_TYPES = (T.StringType, T.IntegralType, T.DecimalType)
-_CASTABLE = (T.StringType, T.NumericType, T.DateType, T.TimestampType, T.TimestampNTZType)
+__all__ = ["NoteColumns", "NoteSource", "map_columns", "pin_source", "read_notes"]
 
-
-@dataclass(frozen=True, slots=True)
-class NoteColumns:
-    """Which column of the source plays which part.
-
-    ``details`` maps each of ``schemas.NOTE_DETAILS`` to the columns that may hold it: the first
-    that is not null counts. ``withdrawn`` names a column that is true for notes taken back.
-    """
-
-    note_id: str = "note_id"
-    text: str = "text"
-    details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    withdrawn: str | None = None
+# `SELECT … FROM parquet.`/path`` is a path, not a table.
+_FORMATS = ("parquet", "delta", "json", "csv", "text", "orc", "avro", "binaryfile")
+# Where an error of Spark's names the file that it could not read: as it is, or as a URI.
+_PLAIN_FILE = re.compile(
+    r"file:? (\w+:/[^\n]+?)\. (?:Please ensure|Could not read footer)|"
+    r"Exception: (\w+:/[^\n]+?) is not a Parquet file|File (\w+:/[^\n]+?) does not exist"
+)
+_URI_OF_FILE = re.compile(r" file (\w+:/\S+?)[.,;]?(?=\s)")
 
 
 @dataclass(frozen=True, slots=True)
 class NoteSource:
     """One source of notes: exactly one of ``path`` and ``table`` is set.
 
-    ``version`` pins a Delta path, so that every scan of a run reads the same notes.
+    ``version`` pins a Delta table, so that every scan of a run reads the same notes.
     """
 
     columns: NoteColumns
@@ -58,27 +62,52 @@ class NoteSource:
 
 
 def pin_source(spark: SparkSession, source: NoteSource) -> NoteSource:
-    """A Delta path at its latest version; any other source as it is.
+    """A Delta table at its latest version; any other source as it is.
 
     Raises:
-        InputError: nothing is there, or it is not a Delta table.
+        InputError: nothing is at a path, or it is not a Delta table; a name is no table's.
     """
-    if source.path is None or _format(source) != "delta":
+    if source.table is not None:
+        name = _sql_name(source.table)
+    elif source.path is not None and source_format(source) == "delta":
+        name = f"delta.{quote(source.path)}"
+    else:
         return source
     try:
-        history = spark.sql(f"DESCRIBE HISTORY delta.{quote(source.path)} LIMIT 1")
+        history = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1")
         latest = history.select("version").first()
     except Exception as error:
-        raise InputError(_why_unreadable(source, error)) from None
+        if source.table is not None:
+            return source  # a view, a table that is not Delta, or none: reading it will tell
+        raise InputError(why_unreadable(source, error)) from None
     return source if latest is None else replace(source, version=latest["version"])
 
 
-def _format(source: NoteSource) -> str:
+def _sql_name(table: str) -> str:
+    parts = name_parts(table)
+    if len(parts) == 2 and parts[0].lower() in _FORMATS and "/" in parts[1]:
+        raise InputError(f"{table} is a path: give --notes {parts[1]} --format {parts[0].lower()}")
+    return sql_table(table)
+
+
+def source_format(source: NoteSource) -> str:
+    """The format of a source with a path.
+
+    Raises:
+        InputError: it cannot be told.
+    """
     return detect_format(str(source.path)) if source.format == "auto" else source.format
 
 
+def csv_files(source: NoteSource) -> tuple[SourceFile, ...]:
+    """The files of a CSV source as they are now, before they are read; of another source none."""
+    if source.path is None or source_format(source) != "csv":
+        return ()
+    return local_files(find_csv_files(source.path))
+
+
 def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
-    """The rows of a source as they are.
+    """The rows of a source as they are, and ``source_files.FILE`` where Spark reads from files.
 
     Raises:
         InputError: nothing is there, it is not readable as notes, or it has no columns.
@@ -88,7 +117,7 @@ def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
     except InputError:
         raise
     except Exception as error:  # a broken file comes as a bare Java error, not as Spark's own
-        raise InputError(_why_unreadable(source, error)) from None
+        raise InputError(why_unreadable(source, error)) from None
     if rows.columns == [CORRUPT]:
         raise InputError(
             f"no line of {source.describe()} is a JSON object: JSON Lines hold one note a line, "
@@ -96,36 +125,71 @@ def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
         )
     if not rows.columns:
         raise InputError(f"{source.describe()} holds no notes: give a place that has at least one")
+    if source.table is None and source_format(source) in ("parquet", "json"):
+        rows = with_file(rows)
     return rows if source.limit is None else rows.limit(source.limit)
+
+
+def refuse_missing_columns(spark: SparkSession, source: NoteSource, files: Sequence[str]) -> None:
+    """Each file must have the columns for id and text, whatever its rows hold in them.
+
+    Args:
+        spark: the session.
+        source: one with a path.
+        files: those in which no row has an id, or no row has a text. Looking into one takes 0.1 s.
+
+    Raises:
+        InputError: a file lacks a column. Its notes would be taken for blank ones.
+    """
+    for file in sorted(files):
+        single = replace(source, path=escape_pattern(file), format=source_format(source))
+        names = {name.lower() for name in _load(spark, single).columns}
+        for part in ("note_id", "text"):
+            name = getattr(source.columns, part)
+            if name.lower() not in names:
+                raise InputError(
+                    f"the file {file.rsplit('/', 1)[-1]} of {source.describe()} has no column "
+                    f"{name!r} for the {part}, but other files have: name it so in all, give "
+                    "this file a run of its own, or write nulls where its notes are blank"
+                )
 
 
 def _load(spark: SparkSession, source: NoteSource) -> DataFrame:
     if source.table is not None:
-        return spark.table(source.table)
+        name = _sql_name(source.table)
+        if source.version is None:
+            return spark.table(name)
+        return spark.sql(f"SELECT * FROM {name} VERSION AS OF {source.version}")
     path = str(source.path)
-    kind, reader = _format(source), spark.read
+    kind = source_format(source)
     if kind == "delta":
-        if source.version is not None:
-            reader = reader.option("versionAsOf", source.version)
-        return reader.format("delta").load(path)
+        # A version that is not given is the latest.
+        options = {} if source.version is None else {"versionAsOf": str(source.version)}
+        return spark.read.format("delta").options(**options).load(path)
+    if kind == "csv":
+        return read_csv(spark, path, corrupt=CORRUPT, whole=source.limit is None)
+    # What a cluster may be set to skip in silence would be lost notes.
+    options = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
     place = local_path(path)
-    if place is not None and place.exists():
-        if (place / "_delta_log").is_dir():
-            # Its Parquet files hold deleted and replaced rows, too.
-            raise InputError(f"{path} is a Delta table: read it with --format delta or auto")
-        path = _GLOB.sub(r"\\\g<0>", path)
-        # Spark skips folders that are no partitions, and with them their notes, in silence.
-        nested = any("=" not in part for file in visible_files(place) for part in file.parts[:-1])
-        reader = reader.option("recursiveFileLookup", str(nested).lower())
-    if kind == "json":
-        # Raw control characters inside strings are common in exports; without the option each
-        # such row would be lost as a whole.
-        reader = reader.option("allowUnquotedControlChars", "true")
-        return reader.option("columnNameOfCorruptRecord", CORRUPT).json(path)
-    return reader.format(kind).load(path)
+    if place is not None and (place / "_delta_log").is_dir():
+        # Its Parquet files hold deleted and replaced rows, too.
+        raise InputError(f"{path} is a Delta table: read it with --format delta or auto")
+    options["recursiveFileLookup"] = str(needs_recursion(files_of(spark, path))).lower()
+    if kind == "parquet":
+        reader = partial(_reader, spark, options)
+        return load_parquet(reader, spark_path(path), source.columns.names())
+    # Raw control characters inside strings are common in exports; without the option each such
+    # row would be lost as a whole.
+    options |= {"allowUnquotedControlChars": "true", "columnNameOfCorruptRecord": CORRUPT}
+    return spark.read.options(**options).json(spark_path(path))
 
 
-def _why_unreadable(source: NoteSource, error: Exception) -> str:
+def _reader(spark: SparkSession, options: Mapping[str, str]) -> DataFrameReader:
+    return spark.read.options(**options)
+
+
+def why_unreadable(source: NoteSource, error: Exception) -> str:
+    """What to tell of an error that came while notes were read: no value, at most a file's name."""
     known = {
         "PATH_NOT_FOUND": "nothing is there; check --notes",
         "TABLE_OR_VIEW_NOT_FOUND": "there is no such table; check --notes-table",
@@ -135,97 +199,16 @@ def _why_unreadable(source: NoteSource, error: Exception) -> str:
         "COLUMN_ALREADY_EXISTS": "two columns have one name but for case; rename one of them",
     }
     name = error_class(error)
-    hint = known.get(name, f"they cannot be read ({name}); check that the files are whole")
+    file = unreadable_file(error)
+    where = "they cannot be read" if file is None else f"the file {file} cannot be read"
+    hint = known.get(name, f"{where} ({name}); check that the files are whole, and run again")
     return f"no notes at {source.describe()}: {hint}"
 
 
-def map_columns(rows: DataFrame, columns: NoteColumns) -> DataFrame:
-    """The source's rows with our names and types.
-
-    Returns:
-        ``note_id, text, subject_id, hadm_id, note_type, charttime, storetime, withdrawn,
-        details_lost, corrupt``; text and id exactly as they stand in the source.
-
-    Raises:
-        InputError: a column that is needed is missing, or has a type that cannot serve.
-    """
-    fields = {f.name.lower(): f for f in rows.schema}
-    note_id = _required(fields, columns.note_id, "note_id", _ID_TYPES, "a string or whole number")
-    text = _required(fields, columns.text, "text", (T.StringType,), "a string")
-    chosen = {n: _present(fields, columns.details.get(n, ()), n) for n in NOTE_DETAILS}
-    details = {
-        name: F.coalesce(*(_cast(f, NOTE_DETAILS[name]) for f in found))
-        if found
-        else F.lit(None).cast(NOTE_DETAILS[name])
-        for name, found in chosen.items()
-    }
-    lost = [
-        F.coalesce(*(_col(f.name).cast("string") for f in found)).isNotNull()
-        & details[name].isNull()
-        for name, found in chosen.items()
-        if found
-    ]
-    corrupt = _col(CORRUPT) if CORRUPT in fields else F.lit(None).cast("string")
-    return rows.select(
-        _col(note_id.name).cast("string").alias("note_id"),
-        _col(text.name).alias("text"),
-        *(column.alias(name) for name, column in details.items()),
-        _withdrawn(fields, columns.withdrawn).alias("withdrawn"),
-        F.greatest(F.lit(False), F.lit(False), *lost).alias("details_lost"),
-        corrupt.alias("corrupt"),
-    )
-
-
-def _col(name: str) -> Column:
-    return F.col(quote(name))
-
-
-def _required(
-    fields: Mapping[str, T.StructField],
-    name: str,
-    part: str,
-    types: tuple[type[T.DataType], ...],
-    wanted: str,
-) -> T.StructField:
-    found = fields.get(name.lower())
-    if found is None:
-        names = ", ".join(f.name for f in fields.values() if f.name != CORRUPT)
-        raise InputError(
-            f"the notes have no column {name!r} for the {part}; they have: {names}. "
-            f"Choose a --preset, or --set notes.columns.{part}=NAME"
-        )
-    if not isinstance(found.dataType, types):
-        raise InputError(
-            f"the column {found.name!r} for the {part} has the type "
-            f"{found.dataType.simpleString()}, it must be {wanted}: cast it in the source, "
-            f"or --set notes.columns.{part}=NAME of another column"
-        )
-    return found
-
-
-def _present(
-    fields: Mapping[str, T.StructField], names: tuple[str, ...], part: str
-) -> list[T.StructField]:
-    found = [fields[name.lower()] for name in names if name.lower() in fields]
-    for column in found:
-        if not isinstance(column.dataType, _CASTABLE):
-            raise InputError(
-                f"the column {column.name!r} for {part} has the type "
-                f"{column.dataType.simpleString()}, which is no number, time or string: "
-                f"--set notes.columns.{part}=null leaves it out"
-            )
-    return found
-
-
-def _cast(column: T.StructField, kind: T.DataType) -> Column:
-    name = quote(column.name)
-    if isinstance(column.dataType, T.NumericType) and isinstance(kind, T.TimestampType):
-        return F.lit(None).cast(kind)  # a bare number is no time we could trust
-    return F.expr(f"try_cast({name} AS {kind.simpleString()})")
-
-
-def _withdrawn(fields: Mapping[str, T.StructField], name: str | None) -> Column:
-    if name is None or name.lower() not in fields:
-        return F.lit(False)
-    value = F.lower(F.trim(_col(fields[name.lower()].name).cast("string")))
-    return F.coalesce(value.isin("1", "1.0", "true", "t", "yes", "y"), F.lit(False))
+def unreadable_file(error: Exception) -> str | None:
+    """The name of the file that Spark could not read, where its error says so."""
+    said = str(error)
+    if plain := _PLAIN_FILE.search(said):
+        return str(plain[plain.lastindex or 0]).rsplit("/", 1)[-1]
+    encoded = _URI_OF_FILE.search(said)
+    return None if encoded is None else unquote(encoded[1]).rsplit("/", 1)[-1]

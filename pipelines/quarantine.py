@@ -32,14 +32,7 @@ def quarantine(
     """
     refused = judged.where("rule IS NOT NULL").select("note_id", "text_hash", "rule", "detail")
     if conflicts is not None:
-        refused = refused.unionByName(
-            conflicts.withColumns(
-                {
-                    "rule": F.lit("conflicting_texts"),
-                    "detail": F.lit("rows with one id and one storetime have different texts"),
-                }
-            )
-        )
+        refused = refused.unionByName(conflicts)
     rows = refused.dropDuplicates(["note_id", "text_hash", "rule"]).withColumns(
         {
             "row_hint": F.coalesce("note_id", "text_hash"),

@@ -21,6 +21,7 @@ from pipelines.table_root import TableRoot
 class RunRecord:
     """One row of ``runs``. ``notes`` are those that the source holds, once each; ``windows`` and
     all that follows count what this run worked on. Counts are of this run and None until it ends.
+    ``missing_details`` (for the summary only) are those whose columns the source does not have.
     """
 
     run_id: str
@@ -53,6 +54,7 @@ class RunRecord:
     seconds: float | None = None
     inference_seconds: float | None = None
     labels: tuple[tuple[str, int], ...] = ()
+    missing_details: tuple[str, ...] = ()
 
     @property
     def worked_notes(self) -> int:

@@ -57,6 +57,16 @@ ANNOTATED_NOTE = _struct(
     entities=T.ArrayType(ENTITY, containsNull=False),
 )
 
+CHECKED_NOTE = _struct(
+    note_id=STRING,
+    is_known=T.BooleanType(),
+    other_texts=INT,
+    sql_mismatches=INT,
+    uncovered_characters=INT,
+    wrong_windows=INT,
+    wrong_entities=INT,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TypeVar
 
 from delta.exceptions import (
@@ -36,6 +36,9 @@ Result = TypeVar("Result")
 TRIES = 5
 # Of two characters at least, as in ``dbfs:/``: Spark, too, takes what stands before for a scheme.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_NAME_PART = re.compile(r"`((?:[^`]|``)+)`|(\w+)")
+# The name of an error of Spark's that comes inside one of Java's.
+_CONDITION = re.compile(r"Exception: \[([A-Z][A-Z0-9_.]+)\]")
 
 
 # In Python these share no base class, unlike in Scala.
@@ -60,11 +63,42 @@ def quote(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def name_parts(name: str) -> tuple[str, ...]:
+    """``table``, ``schema.table`` or ``catalog.schema.table``, without backticks.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    parts, position = [], 0
+    while match := _NAME_PART.match(name, position):
+        parts.append(match[2] or match[1].replace("``", "`"))
+        position = match.end()
+        if position == len(name) and len(parts) <= 3:
+            return tuple(parts)
+        if name[position : position + 1] != ".":
+            break
+        position += 1
+    raise InputError(
+        f"{name} is no name of a table: it must be table, schema.table or catalog.schema.table, "
+        "with backticks round a part that holds other than letters, digits and _"
+    )
+
+
+def sql_table(name: str) -> str:
+    """The name of a table, as a user writes it, for a query: every part in backticks."""
+    return ".".join(quote(part) for part in name_parts(name))
+
+
 def local_path(path: str) -> Path | None:
     """The place on this machine that a path or a ``file:`` URI names; None: it is elsewhere."""
     if path.startswith("file:"):
-        return Path(path.removeprefix("file://").removeprefix("file:")).absolute()
-    return None if _SCHEME.match(path) else Path(path).absolute()
+        place = Path(path.removeprefix("file://").removeprefix("file:")).absolute()
+    elif _SCHEME.match(path):
+        return None
+    else:
+        place = Path(path).absolute()
+    # Behind a link, Hadoop takes ".." for another folder than the file system does.
+    return place.resolve() if ".." in place.parts else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,37 +136,6 @@ class TableRoot:
     def describe(self) -> str:
         """The root as a user would write it."""
         return self.schema or str(self.path)
-
-
-def refuse_overlap(root: TableRoot, path: str | None, table: str | None) -> None:
-    """Notes and tables must lie apart, or a run reads tables as notes and grows by its own rows.
-
-    Raises:
-        InputError: the notes are a table of the root, or the root lies in the notes' folder.
-    """
-    given = path or table
-    if path is not None and root.path is not None:
-        notes, tables = _place(path), _place(root.path)
-        own = any(notes.is_relative_to(tables / entry.name) for entry in TABLES)
-        if tables.is_relative_to(notes):
-            raise InputError(
-                f"the output {root.path} lies in the notes {path}: the next run would find its "
-                "tables among the notes; give --output a place outside"
-            )
-    else:
-        name = str(table).replace("`", "").lower()
-        tables_there = {f"{root.schema}.{entry.name}".lower() for entry in TABLES}
-        own = root.schema is not None and name in tables_there
-    if own:
-        raise InputError(
-            f"the notes {given} are a table that this job writes below {root.describe()}: "
-            "give the notes that it was made from"
-        )
-
-
-def _place(path: str) -> PurePath:
-    local = local_path(path)
-    return PurePath(path) if local is None else local.resolve()
 
 
 def create_tables(spark: SparkSession, root: TableRoot) -> None:
@@ -210,7 +213,12 @@ def with_retries(write: Callable[[], Result]) -> Result:
 
 def error_class(error: Exception) -> str:
     """Spark's or Java's name of an error, which holds no values, unlike its message."""
-    if isinstance(error, PySparkException) and (name := error.getErrorClass()):
-        return name
+    if isinstance(error, PySparkException):
+        # Spark 4 renamed it.
+        name = getattr(error, "getCondition", error.getErrorClass)()
+        if name:
+            return str(name)
+    if found := _CONDITION.search(str(error)):
+        return found[1]
     thrown = getattr(error, "java_exception", None)
     return type(error).__name__ if thrown is None else str(thrown.getClass().getSimpleName())

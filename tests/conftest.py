@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -105,3 +106,51 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     session = start_session("clinspan-tests")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def made_root(spark, fake_engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``notes.jsonl`` and ``root``, the tables of two runs: to copy, not to change.
+
+    Notes ``a`` (amended before the second run), ``b`` and ``blank`` are of patient 1; ``c``, which
+    shares a window with ``a``, and ``d`` of patient 2; ``e`` without entities of 3; ``long`` is
+    quarantined.
+    """
+    from pipelines import extraction_run, schemas
+    from pipelines.note_source import NoteColumns, NoteSource
+    from pipelines.table_root import TableRoot
+    from udfs.note_annotation import AnnotationSettings
+
+    folder = tmp_path_factory.mktemp("made")
+    details = {name: (name,) for name in schemas.NOTE_DETAILS}
+    plan = extraction_run.RunPlan(
+        source=NoteSource(NoteColumns(details=details), path=str(folder / "notes.jsonl")),
+        root=TableRoot.at(str(folder / "root"), None),
+        engine=fake_engine,
+        key=b"k" * 32,
+        annotation=AnnotationSettings(model="fake", entity_types={"chemical": "drug"}),
+        model_fingerprint="f1",
+        pipeline_fingerprint="p1",
+        settings_digest="s",
+        code_version="0",
+        partitions=2,
+        slice_seconds=30.0,
+        max_note_characters=100,
+    )
+    for drug in ("aspirin", "insulin"):
+        notes = {
+            "a": (1, f"Takes {drug} daily.\n\nNo anemia."),
+            "b": (1, "Penicillin for bronchitis. 😀 Warfarin\r\nand heparin."),
+            "blank": (1, " \n"),
+            "c": (2, "Seen today for angina.\n\nNo anemia."),
+            "d": (2, "Started lisinopril; hypertension."),
+            "e": (3, "Slept well."),
+            "long": (3, "word " * 40),
+        }
+        lines = [
+            json.dumps({"note_id": i, "subject_id": subject, "text": text})
+            for i, (subject, text) in notes.items()
+        ]
+        (folder / "notes.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        extraction_run.run_extraction(spark, plan, extraction_run.Progress())
+    return folder

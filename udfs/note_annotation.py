@@ -114,6 +114,13 @@ def score_windows(text: str, classifier: Classifier) -> list[ScoredWindow]:
     windows = segment_note(text)
     distinct = list(dict.fromkeys(text[begin:end] for begin, end in windows))
     predictions = dict(zip(distinct, classifier.predict(distinct), strict=True))
+    return place_predictions(text, windows, predictions)
+
+
+def place_predictions(
+    text: str, windows: Sequence[tuple[int, int]], predictions: Mapping[str, WindowPrediction]
+) -> list[ScoredWindow]:
+    """Each window of a text with the prediction for what stands in it."""
     return [
         ScoredWindow(begin, end, p.spans, p.wordpieces, p.unread_characters)
         for begin, end in windows

@@ -63,6 +63,19 @@ ANNOTATED_NOTE = pa.schema(
     ]
 )
 
+# What ``note_checks`` says of a note; ``is_known`` and ``sql_mismatches`` come from Spark.
+CHECKED_NOTE = pa.schema(
+    [
+        pa.field("note_id", pa.string(), nullable=False),
+        pa.field("is_known", pa.bool_(), nullable=False),
+        pa.field("other_texts", pa.int32(), nullable=False),
+        pa.field("sql_mismatches", pa.int32(), nullable=False),
+        pa.field("uncovered_characters", pa.int32(), nullable=False),
+        pa.field("wrong_windows", pa.int32(), nullable=False),
+        pa.field("wrong_entities", pa.int32(), nullable=False),
+    ]
+)
+
 
 def to_batch(
     columns: Mapping[str, Sequence[object] | pa.Array], schema: pa.Schema

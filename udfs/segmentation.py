@@ -15,6 +15,8 @@ from collections.abc import Iterator
 
 from udfs.segmentation_cues import (
     BINDING_ABBREVIATIONS,
+    BLANK_BEGINS,
+    BLANK_ENDS,
     BORDER,
     CAPITALS_LINE,
     FREE_ABBREVIATIONS,
@@ -29,7 +31,7 @@ from udfs.segmentation_cues import (
 )
 
 # Part of the pipeline fingerprint: raise it whenever a border can move.
-SEGMENTATION_VERSION = 1
+SEGMENTATION_VERSION = 2
 # Longest window. A run of text without any border is cut here, after a comma or white space where
 # one is near; the classifier cuts what is still longer than the model, so nothing is lost by it.
 MAX_WINDOW_CHARACTERS = 2000
@@ -91,6 +93,8 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
 
 def _is_wrapped(line: str, following: str) -> bool:
     """Whether a line break inside a sentence, made by a program, stands between two lines."""
+    if _breaks_blank(line, following):
+        return True
     if (
         LIST_MARKER.match(following)
         or HEADING_LINE.match(following)
@@ -108,6 +112,16 @@ def _is_wrapped(line: str, following: str) -> bool:
     if len(line.rstrip()) + 1 + len(first_word) >= WRAP_COLUMN:
         return len(stripped) <= 2 * WRAP_COLUMN or first_word[:1].islower()
     return first_word[:1].islower() and len(stripped) >= GOES_ON_COLUMN
+
+
+def _breaks_blank(line: str, following: str) -> bool:
+    """Whether the line break stands inside a MIMIC-III blank, which has no other borders either."""
+    opened = line.rfind("[**")
+    return (
+        opened >= 0
+        and BLANK_BEGINS.match(line, opened) is not None
+        and BLANK_ENDS.match(following) is not None
+    )
 
 
 def _sentence_borders(text: str, begin: int, end: int) -> Iterator[int]:

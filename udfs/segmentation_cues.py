@@ -51,8 +51,12 @@ TIMED_LINE = re.compile(
 # a long run (of spaces, of dots) from being tried again from each of its characters.
 TABLE_LINE = re.compile(r"\S(?:\s?\t\s*+|\s{3,}+)\S")
 
-# A MIMIC-III blank may hold full stops and commas: nothing inside it is a border.
-BLANK = r"\[\*\*[^\]\n]{0,120}\*\*\]"
+# A MIMIC-III blank may hold full stops and commas, and where a program wrapped the note one line
+# break: nothing inside it is a border.
+BLANK = r"\[\*\*[^\]\n]{0,120}(?:\n[^\[\]\n]{0,120})?\*\*\]"
+# The halves of a blank on two lines: what the first ends with, what the second begins with.
+BLANK_BEGINS = re.compile(r"\[\*\*[^\]]{0,120}\Z")
+BLANK_ENDS = re.compile(r"[^\[\]]{0,120}\*\*\]")
 # What may end a sentence: stops, then closing quotes and brackets.
 STOP = r"(?<![.!?])(?P<stop>[.!?]++[\"'”’»)\]}]*+)(?=\s|,(?=[A-Z0-9])|$)"
 # "the end.The next": a stop with its space forgotten.

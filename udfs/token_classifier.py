@@ -270,7 +270,10 @@ def load_once(
                 f"the model package at {folder} is not the one that the driver read: put the same "
                 "package at the same place on every machine"
             )
-        _LOADED.clear()  # a worker that goes on with another model need not keep the last one
+        # A worker that goes on with another model, or on another GPU, need not keep the last one,
+        # nor the memory on a GPU that is another worker's now.
+        _LOADED.clear()
+        torch.cuda.empty_cache()
         _LOADED[wanted] = classifier
     torch.set_num_threads(threads)
     _LOADED[wanted].tokens_per_batch = tokens_per_batch

@@ -58,7 +58,7 @@ def test_bad_flags_exit_with_2(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["--notes", "a"], [*PLACES, "--format", "csv"]])
+@pytest.mark.parametrize("arguments", [[], ["--notes", "a"], [*PLACES, "--format", "xml"]])
 def test_bad_settings_raise(arguments):
     with pytest.raises(SettingsError):
         parse_settings(arguments)

@@ -57,9 +57,11 @@ def test_defaults_are_the_documented_ones(load):
     settings = load()
     assert settings.model.model_dump() == {
         "folder": conf.sections.PROJECT_ROOT / "models/bc5cdr-minilm",
+        "engine": "torch",
         "device": "auto",
         "precision": "auto",
         "tokens_per_batch": 4096,
+        "distribute": "auto",
         "buffer_windows": 4096,
     }
     assert settings.run.model_dump() == {

@@ -81,6 +81,7 @@ def test_what_a_worker_says_is_told_without_what_surrounds_it(
         )
 
     monkeypatch.setattr("jobs.extract_entities.start_session", lambda name: None)
+    monkeypatch.setattr("jobs.extract_entities.open_engine", lambda spark, engine, how: engine)
     monkeypatch.setattr("jobs.extract_entities.run_extraction", fail)
     assert main(["--notes", str(notes), "--output", "x"]) == 1
     assert capsys.readouterr().err == "extract_entities: error: model.device is 'cuda'\n"

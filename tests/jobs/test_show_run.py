@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from jobs.show_run import ConsoleProgress, example_query, show_summary, summary_rows
@@ -41,6 +42,9 @@ def test_the_summary_accounts_for_every_row() -> None:
     assert rows["time"] == "1 min 40 s, 10.0 notes/s"
     assert rows["scoring speed"] == "3,000 word-pieces/s"
     assert "  repeated" not in rows
+    assert "no column in the notes for" not in rows
+    misspelt = replace(RECORD, missing_details=("subject_id", "hadm_id"))
+    assert dict(summary_rows(misspelt))["no column in the notes for"] == "subject_id, hadm_id"
 
 
 def test_the_summary_names_tables_and_a_query(capsys) -> None:

@@ -12,13 +12,7 @@ from pyspark.sql import types as T
 
 from pipelines import schemas
 from pipelines.entity_table import add_missing, append_rows, replace_notes
-from pipelines.table_root import (
-    RootBusyError,
-    TableRoot,
-    create_tables,
-    refuse_overlap,
-    with_retries,
-)
+from pipelines.table_root import RootBusyError, TableRoot, create_tables, with_retries
 from udfs.errors import InputError
 
 PREDICTION_ROWS = [("h1", "m", [(0, 2, "Drug", 0.5)], 1, 0)]
@@ -26,7 +20,7 @@ PREDICTION_ROWS = [("h1", "m", [(0, 2, "Drug", 0.5)], 1, 0)]
 
 @pytest.fixture(scope="module")
 def root(spark, tmp_path_factory: pytest.TempPathFactory) -> TableRoot:
-    place = TableRoot.at(str(tmp_path_factory.mktemp("root") / "it's `odd` {x}"), None)
+    place = TableRoot.at(str(tmp_path_factory.mktemp("root") / "it's `odd` {x} [1]* %41 é;"), None)
     create_tables(spark, place)
     return place
 
@@ -153,38 +147,14 @@ def test_local_roots_are_made_absolute_and_others_left(given: str, is_local: boo
     assert place.startswith("/") if is_local else place == given
 
 
-@pytest.mark.parametrize(
-    ("notes", "root_path", "words"),
-    [
-        ("/data/notes", "/data/notes/out", "outside"),
-        ("/data/notes/", "/data/x/../notes", "outside"),
-        ("file:///data/root/entities", "/data/root", "made from"),
-        ("s3a://b/root/entities/", "s3a://b/root", "made from"),
-    ],
-)
-def test_notes_and_tables_must_lie_apart(notes: str, root_path: str, words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        refuse_overlap(TableRoot.at(root_path, None), notes, None)
-
-
-def test_notes_beside_the_tables_are_fine_and_own_tables_of_a_schema_are_not() -> None:
-    refuse_overlap(TableRoot.at("/data", None), "/data/notes.jsonl", None)
-    refuse_overlap(TableRoot.at("/data/notes2", None), "/data/notes", None)
-    refuse_overlap(TableRoot.at("/data", None), None, "mimic.entities")
-    schema = TableRoot.at(None, "main.Clinspan")
-    refuse_overlap(schema, None, "main.clinspan.notes")
-    with pytest.raises(InputError, match="made from"):
-        refuse_overlap(schema, None, "`main`.clinspan.entities")
-
-
 def test_a_schema_that_cannot_be_is_an_input_error(spark) -> None:
-    with pytest.raises(InputError, match=r"Exception\): give --output-schema"):
+    with pytest.raises(InputError, match=r"\(\w+\): give --output-schema"):
         create_tables(spark, TableRoot.at(None, "no_such_catalog.x"))
 
 
 def test_a_place_that_cannot_hold_tables_is_an_input_error(spark, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(InputError, match=r"Exception\): give --output"):
+    with pytest.raises(InputError, match=r"\(\w+\): give --output"):
         create_tables(spark, TableRoot.at(str(tmp_path / "file"), None))
 
 

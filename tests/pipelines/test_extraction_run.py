@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 from pipelines import schemas
 from pipelines.entity_extraction import extract_entities
 from pipelines.extraction_run import Progress, RunPlan, run_extraction
-from pipelines.note_source import NoteColumns, NoteSource
+from pipelines.note_columns import NoteColumns
+from pipelines.note_source import NoteSource
 from pipelines.table_root import TableRoot
 from udfs.errors import InputError
 from udfs.note_annotation import AnnotationSettings, find_entities
@@ -218,26 +219,6 @@ def test_blank_notes_are_done_and_bad_rows_are_quarantined_once(
         ("tie", "conflicting_texts"),
     ]
     assert "canary" not in str(refused)
-
-
-def test_hard_texts_give_exact_offsets(spark, make_plan: MakePlan, tmp_path: Path) -> None:
-    texts = {
-        "astral": "😀 aspirin 𝐁 anemia 😀",
-        "crlf": "aspirin\r\nanemia\r\n\r\ninsulin",
-        "controls": "nul \x00 aspirin \x1b[0m \x07 anemia",
-        "marks": "cafe\u0301 insulin \u202fanemia\u200b",
-        "inline": "PLAN:,1.  aspirin.,2.  insulin.,DIAGNOSES: ,anemia",
-        "one word": "x" * 15_000,
-        "rtl": "\u05e9\u05dc\u05d5\u05dd aspirin \u202eanemia\u202c",
-    }
-    notes = write_notes(tmp_path / "n.jsonl", *((i, t, None) for i, t in texts.items()))
-    plan = make_plan(notes)
-    record = run_extraction(spark, plan, Progress())
-    assert record.notes == len(texts)
-    for note_id, begin, end, text, *_ in entities(spark, plan):
-        assert texts[note_id][begin:end] == text
-    found = {r[0] for r in entities(spark, plan)}
-    assert found == set(texts) - {"one word"}
 
 
 def test_a_huge_note_and_one_without_a_space_pass_beside_others(

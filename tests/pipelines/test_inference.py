@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from pyspark.sql import functions as F
 
-from pipelines.inference import _assigned_device, distinct_windows, hash_range, task_slots
+from pipelines.inference import (
+    TorchEngine,
+    _assigned_device,
+    distinct_windows,
+    hash_range,
+    task_slots,
+)
+from udfs.errors import InputError, ModelPackageError
 
 
 def hashes(count: int) -> list[str]:
@@ -44,7 +52,8 @@ def test_task_slots_are_those_of_the_session(spark) -> None:
     assert task_slots(spark) == 2
 
 
-def test_a_task_uses_the_gpu_that_spark_gave_it() -> None:
+def test_a_task_uses_the_gpu_that_spark_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("udfs.devices._visible_gpus", lambda: 4)
     gpu = SimpleNamespace(resources=lambda: {"gpu": SimpleNamespace(addresses=["3"])})
     none = SimpleNamespace(resources=dict)
     assert _assigned_device("auto", gpu) == "cuda:3"
@@ -52,3 +61,14 @@ def test_a_task_uses_the_gpu_that_spark_gave_it() -> None:
     assert _assigned_device("cpu", gpu) == "cpu"
     assert _assigned_device("auto", none) == "auto"
     assert _assigned_device("cuda", None) == "cuda"
+    monkeypatch.setattr("udfs.devices._visible_gpus", lambda: 0)
+    for device in ("auto", "cuda"):
+        with pytest.raises(InputError, match="Spark gave this task the GPU '3'"):
+            _assigned_device(device, gpu)
+    assert _assigned_device("cpu", gpu) == "cpu"
+
+
+def test_a_package_that_a_machine_does_not_have_is_told_with_the_mend(tmp_path: Path) -> None:
+    engine = TorchEngine(tmp_path / "absent", "fingerprint")
+    with pytest.raises(ModelPackageError, match=r"absent on the executor .*must be ship"):
+        engine.classifier()

@@ -11,9 +11,10 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipelines import schemas
+from pipelines.note_columns import NoteColumns, map_columns
 from pipelines.note_formats import detect_format
 from pipelines.note_selection import judge_notes, one_row_each, with_text_hash
-from pipelines.note_source import NoteColumns, NoteSource, map_columns, read_notes
+from pipelines.note_source import NoteSource, read_notes
 from udfs.errors import InputError
 from udfs.text_hash import keyed_hash
 
@@ -248,29 +249,36 @@ def test_the_key_is_not_in_the_plan(spark) -> None:
 
 def test_latest_row_wins_equal_text_counts_once_and_ties_are_conflicts(spark) -> None:
     rows = [
-        ("one", "a", "2150-01-01"),
-        ("amended", "old", "2150-01-01"),
-        ("amended", "new", "2150-01-02"),
-        ("null first", "old", None),
-        ("null first", "new", "2150-01-02"),
-        ("twice", "same", "2150-01-01"),
-        ("twice", "same", "2150-01-01"),
-        ("tie", "this", "2150-01-01"),
-        ("tie", "that", "2150-01-01"),
-        ("both null", "x", None),
-        ("both null", "x", None),
+        ("one", "a", "2150-01-01", 1),
+        ("amended", "old", "2150-01-01", 1),
+        ("amended", "new", "2150-01-02", 2),
+        ("null first", "old", None, 1),
+        ("null first", "new", "2150-01-02", 1),
+        ("twice", "same", "2150-01-01", None),
+        ("twice", "same", "2150-01-01", 5),
+        ("tie", "this", "2150-01-01", 1),
+        ("tie", "that", "2150-01-01", 2),
+        ("both null", "x", None, None),
+        ("both null", "x", None, None),
+        ("whose", "x", "2150-01-01", 1),
+        ("whose", "x", "2150-01-01", 2),
     ]
-    notes = spark.createDataFrame(rows, "note_id string, text string, storetime string")
+    columns = "note_id string, text string, storetime string, subject_id bigint"
+    notes = spark.createDataFrame(rows, columns)
     notes = notes.withColumn("storetime", F.to_timestamp("storetime"))
     notes = with_text_hash(spark, notes.withColumn("corrupt", F.lit(None).cast("string")), KEY)
     kept, conflicts = one_row_each(notes)
-    found = sorted((r.note_id, r.text) for r in kept.collect())
+    found = sorted((r.note_id, r.text, r.subject_id) for r in kept.collect())
     assert found == [
-        ("amended", "new"),
-        ("both null", "x"),
-        ("null first", "new"),
-        ("one", "a"),
-        ("twice", "same"),
+        ("amended", "new", 2),
+        ("both null", "x", None),
+        ("null first", "new", 1),
+        ("one", "a", 1),
+        ("twice", "same", 5),
     ]
-    assert [r.note_id for r in conflicts.collect()] == ["tie"]
+    refused = sorted((r.note_id, r.rule, r.detail[-22:]) for r in conflicts.collect())
+    assert refused == [
+        ("tie", "conflicting_texts", "e have different texts"),
+        ("whose", "conflicting_patients", "ave different patients"),
+    ]
     assert one_row_each(notes.where("note_id = 'one'"))[1] is None

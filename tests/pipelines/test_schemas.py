@@ -9,7 +9,7 @@ from pipelines import schemas
 from udfs import records
 
 
-@pytest.mark.parametrize("name", ["WINDOW", "PREDICTION", "ANNOTATED_NOTE"])
+@pytest.mark.parametrize("name", ["WINDOW", "PREDICTION", "ANNOTATED_NOTE", "CHECKED_NOTE"])
 def test_spark_and_arrow_schemas_are_equal(name: str) -> None:
     assert to_arrow_schema(getattr(schemas, name)) == getattr(records, name)
 

@@ -34,6 +34,8 @@ def test_a_mention_with_a_letter_or_digit_is_kept(text):
         ("seen by [**<Name>**] today", False),
         ("seen by <[**Name**]> today", False),
         ("seen by [**a <Name> b**] and [**other**]", False),
+        ("seen by [**Doctor\r\n<Name>**] today", False),
+        ("seen by [**Doctor\n\n<Name>**] today", True),
         ("[**a**] <between> [**b**]", True),
         ("[**a**]<b>", True),
         ("seen <by [**Name**]> today", True),

@@ -134,6 +134,29 @@ def test_lines_that_a_program_wrapped_are_one(expected):
     check(expected, " ")
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Seen by [**First Name8 (NamePattern2) 12.‖B.**] today.",
+        "Sent to [**Hospital1‖18**] at noon, for [**Hospital1‖19**] was full.",
+        "Came on [**2101-3-4**] to [**Known lastname‖- Jr.**] and left.",
+        "He was seen by Dr.[**Last Name (STitle)‖**] and then went home with his wife",
+    ],
+)
+def test_a_blank_on_two_lines_is_one(text, newline):
+    assert marked(text.replace("‖", newline)) == text.replace("‖", newline)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    ["Seen at [**Hospital1", "[**Hospital1**]‖18**] came", "[**Hospital1‖]**]", "[**a‖[**b**]"],
+)
+def test_what_only_looks_like_a_blank_on_two_lines_is_two(expected):
+    check(expected + "‖Left.", "\n")
+    check("Seen at [**Hospital1‖18**] at noon.", "\n\n")
+
+
 def test_an_empty_line_ends_what_a_wrapped_line_would_continue():
     line = "The patient is a man who came in with chest pain and shortness of"
     check(f"{line}‖breath.", "\n\n")
@@ -223,6 +246,7 @@ NASTY = [
     "a",
     ". ",
     "[**",
+    "[**a\n",
     ":,",
     "A, ",
     "- ",

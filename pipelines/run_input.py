@@ -1,0 +1,97 @@
+"""The input of one run: found, read, judged and counted; and whether it stays as it is meanwhile.
+
+It does not know which notes are due, nor tables of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from pipelines.caching import kept
+from pipelines.note_columns import map_columns, missing_parts
+from pipelines.note_selection import RowCounts, count_rows, judge_notes, with_text_hash
+from pipelines.note_source import (
+    NoteSource,
+    csv_files,
+    pin_source,
+    read_notes,
+    refuse_missing_columns,
+    unreadable_file,
+    why_unreadable,
+)
+from pipelines.source_files import FILE, SourceFile, refuse_changes
+from udfs.errors import ClinspanError, InputError
+
+
+@dataclass(frozen=True, slots=True)
+class RunInput:
+    """The rows of a source with a verdict on each (see ``note_selection.judge_notes``).
+
+    ``missing`` are the details whose columns the source does not have; ``files`` those that must
+    stay as they are until the rows are read for the last time.
+    """
+
+    source: NoteSource
+    rows: DataFrame
+    counts: RowCounts
+    missing: tuple[str, ...]
+    files: tuple[SourceFile, ...]
+
+    def refuse_changes(self, spark: SparkSession) -> None:
+        """Raises ``SourceChangedError`` where the rows may not be those that were counted."""
+        refuse_changes(spark, self.source.describe(), self.files)
+
+    def cause_of(self, spark: SparkSession, error: BaseException) -> BaseException:
+        """The error of a run, or that its input changed, where that explains it."""
+        if isinstance(error, ClinspanError) or not isinstance(error, Exception):
+            return error
+        try:
+            self.refuse_changes(spark)
+        except ClinspanError as changed:
+            return changed
+        except Exception:  # what broke the run may have broken this as well
+            return error
+        return error
+
+
+@contextmanager
+def open_input(
+    spark: SparkSession, source: NoteSource, key: bytes, max_characters: int
+) -> Iterator[RunInput]:
+    """Reads a source once, and gives its rows for as long as the context lasts.
+
+    Args:
+        spark: the session.
+        source: where the notes are.
+        key: for the hashes of texts.
+        max_characters: longer notes are refused.
+
+    Raises:
+        InputError: there are no notes, or they cannot be read; nothing was written.
+    """
+    source = pin_source(spark, source)
+    csv = csv_files(source)
+    raw = read_notes(spark, source)
+    notes = with_text_hash(spark, map_columns(raw, source.columns), key)
+    judged = judge_notes(notes, max_characters)
+    # A limit may choose other rows each time it is computed.
+    with nullcontext(judged) if source.limit is None else kept(judged) as rows:
+        counts = _counted(source, rows)
+        if not counts.rows_read:
+            raise InputError(f"{source.describe()} holds no notes: it must have at least one")
+        refuse_missing_columns(spark, source, counts.doubtful)
+        missing = missing_parts(raw, source.columns)
+        yield RunInput(source, rows.drop(FILE), counts, missing, counts.files or csv)
+
+
+def _counted(source: NoteSource, judged: DataFrame) -> RowCounts:
+    try:
+        return count_rows(judged)
+    except Exception as error:
+        if unreadable_file(error) is None:
+            raise
+        raise InputError(why_unreadable(source, error)) from None
