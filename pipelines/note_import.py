@@ -161,8 +161,8 @@ def _shape(plan: ImportPlan, types: Mapping[str, T.DataType]) -> TableShape:
             *(plan.columns.details.get(n, ()) for n in ("charttime", "storetime")),
         )
     )
-    statistics = dict.fromkeys([*note_id, *patients, *stays, *charted, *stored])
-    statistics.pop(plan.columns.text, None)
+    named = dict.fromkeys([*note_id, *patients, *stays, *charted, *stored])
+    statistics = (name for name in named if name.lower() != plan.columns.text.lower())
     return TableShape(
         columns=tuple((name, kind.simpleString()) for name, kind in types.items()),
         statistics=tuple(statistics),
