@@ -1,16 +1,12 @@
 """Model package → callable: window texts in, labelled spans out.
 
 Owns how windows become batches (sorted by length, a budget of word-pieces for each batch), and how
-logits become spans with scores. It knows nothing of notes, tables or Spark; ``devices.py``
-chooses where and in which precision it runs.
-
-Score of an entity: the mean over its words of P(B-label) + P(I-label), each word judged by its
-first word-piece. It lies in [0, 1] and is not calibrated.
+logits become spans. It knows nothing of notes, tables or Spark; ``devices.py`` chooses where and in
+which precision it runs, ``span_decoding.py`` makes mentions with scores of probabilities.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +21,7 @@ from udfs.devices import resolve_device, resolve_precision
 from udfs.errors import ModelPackageError
 from udfs.label_scheme import LabelScheme, Span, WindowPrediction
 from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS, ModelManifest, load_manifest
+from udfs.span_decoding import find_mentions, over_marks, softmax
 from udfs.tokenization import EncodedWindow, Piece, WindowTokenizer, cut_pieces
 
 SPECIAL_TOKENS = 2  # [CLS] and [SEP] round every piece
@@ -159,28 +156,16 @@ class TokenClassifier:
         words = _words(windows, starts)
         if not len(words.window):
             return spans
-        scores = logits[words.first_piece]
-        found = self.scheme.decode(scores.argmax(axis=1), words.starts_window)
-        means = _mean_scores(self._label_probabilities(scores), found.first, found.last)
-        # What a table stores is what a filter sees: scores are 32-bit there.
-        means = means.astype(np.float32)
-        for k, (first, last, label) in enumerate(
-            zip(found.first, found.last, found.label, strict=True)
+        probabilities = softmax(logits[words.first_piece])
+        found = find_mentions(self.scheme, probabilities, words.starts_window)
+        for first, last, label, score in zip(
+            found.first, found.last, found.label, found.score, strict=True
         ):
             window = int(words.window[first])
-            end = _over_marks(texts[window], int(words.end[last]), int(words.next_begin[last]))
+            end = over_marks(texts[window], int(words.end[last]), int(words.next_begin[last]))
             name = self.scheme.entity_labels[label]
-            spans[window].append(Span(int(words.begin[first]), end, name, float(means[k, label])))
+            spans[window].append(Span(int(words.begin[first]), end, name, float(score)))
         return spans
-
-    def _label_probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """``(words, entity labels)``: P(B-label) + P(I-label)."""
-        shifted = np.exp((scores - scores.max(axis=1, keepdims=True)).astype(np.float64))
-        probabilities = shifted / shifted.sum(axis=1, keepdims=True)
-        return np.stack(
-            [probabilities[:, list(columns)].sum(axis=1) for columns in self.scheme.columns_of],
-            axis=1,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,23 +196,6 @@ def _words(windows: list[EncodedWindow], starts: NDArray[np.int64]) -> _Words:
         end=np.concatenate([w.word_ends for w in windows]),
         next_begin=np.append(following, NO_LIMIT),
     )
-
-
-def _mean_scores(
-    values: NDArray[np.float64], first: NDArray[np.int64], last: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Mean of ``values`` over the rows first..last (inclusive) of each mention."""
-    sums = np.concatenate((np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)))
-    means = (sums[last + 1] - sums[first]) / (last + 1 - first)[:, None]
-    return np.clip(means, 0.0, 1.0)
-
-
-def _over_marks(text: str, end: int, limit: int) -> int:
-    """A combining mark belongs to the letter before it, where no word-piece covers it."""
-    limit = min(limit, len(text))
-    while end < limit and unicodedata.category(text[end]).startswith("M"):
-        end += 1
-    return end
 
 
 def _batches(
