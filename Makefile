@@ -1,6 +1,6 @@
 # Thin: each target is a command or two; set-up is in set_up.sh, settings are in conf/.
 
-# LANE=spark4 chooses Spark 4.2 for any target; `make test` alone runs both lanes, one after the other.
+# LANE=spark4 chooses Spark 4.2 for any target.
 LANES := default spark4
 VENV := $(if $(filter spark4,$(LANE)),.venv-spark4,.venv)
 export LANE
@@ -16,7 +16,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 WORKERS := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lane test-slow test-integration spark-nlp check lint-fix train lock dist clean
+.PHONY: help setup demo test test-slow test-integration spark-nlp check lint-fix train lock dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -32,10 +32,7 @@ demo: setup ## extract the entities of samples/notes.jsonl into build/demo
 	@$(VENV)/bin/spark-submit jobs/extract_entities.py --notes samples/notes.jsonl --output build/demo \
 		--show-entities 20
 
-test: ## check, then run every test on both lanes (LANE=default or LANE=spark4: on that one)
-	@for lane in $(or $(LANE),$(LANES)); do $(MAKE) --no-print-directory test-lane LANE=$$lane || exit 1; done
-
-test-lane: setup $(if $(filter spark4,$(LANE)),,check)
+test: setup $(if $(filter spark4,$(LANE)),,check) ## check, then run every test (LANE=spark4: the tests, on Spark 4.2)
 	@$(PYTEST) --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: setup ## the tests that take minutes: all shared notes with the shipped model
