@@ -11,24 +11,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
 from conf.sections import ColumnSettings
-from conf.settings import SettingsError, load_settings, preset_names
+from conf.settings import load_settings, preset_names
+from jobs.exit_codes import DONE, exit_code
+from jobs.note_values import note_columns
 from jobs.show_run import ConsoleProgress, console
 from jobs.start_session import start_session
 from pipelines.import_records import NoteFiles, find_notes
 from pipelines.import_tables import REJECTED, ImportTarget
-from pipelines.note_columns import NoteColumns
 from pipelines.note_import import ImportPlan, ImportRecord, import_notes
-from pipelines.schemas import NOTE_DETAILS
-from udfs.errors import ClinspanError, InputError
-
-DONE, FAILED, BAD_INPUT = 0, 1, 2
+from udfs.errors import InputError
 
 _EXAMPLES = """\
 examples:
@@ -85,18 +82,14 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
     arguments = build_parser().parse_args(argv)
-    try:
-        plan = make_plan(arguments)
-        spark = start_session("clinspan-import")
-        with ConsoleProgress() as progress:
-            record = import_notes(spark, plan, progress)
-    except (SettingsError, InputError) as error:
-        return _fail(BAD_INPUT, str(error))
-    except ClinspanError as error:
-        return _fail(FAILED, str(error))
-    except Exception as error:  # the message of a foreign error may quote a note
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        return _fail(FAILED, f"{type(error).__name__}; run again\n{frames}")
+    return exit_code("import_notes", lambda: _import(arguments))
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    plan = make_plan(arguments)
+    spark = start_session("clinspan-import")
+    with ConsoleProgress() as progress:
+        record = import_notes(spark, plan, progress)
     show_import(plan, record)
     return DONE
 
@@ -118,12 +111,7 @@ def make_plan(arguments: argparse.Namespace) -> ImportPlan:
         columns = _columns(_preset_of(notes), None, ())
     return ImportPlan(
         notes=notes,
-        columns=NoteColumns(
-            note_id=columns.note_id,
-            text=columns.text,
-            details={name: getattr(columns, name) for name in NOTE_DETAILS},
-            withdrawn=columns.withdrawn,
-        ),
+        columns=note_columns(columns),
         target=target,
         overwrite=arguments.overwrite,
         max_rejected_fraction=arguments.max_rejected,
@@ -181,11 +169,6 @@ def summary_rows(record: ImportRecord) -> list[tuple[str, int]]:
         ("characters", record.characters),
         ("files of the table", record.files),
     ]
-
-
-def _fail(code: int, message: str) -> int:
-    print(f"import_notes: error: {message}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from jobs.root_options import DONE, exit_code, read_settings, root_of, root_parser
+from jobs.exit_codes import DONE, exit_code
+from jobs.root_options import read_settings, root_of, root_parser
 from jobs.show_run import console
 from jobs.start_session import start_session
 from pipelines.table_files import SAFE_HOURS

@@ -16,15 +16,8 @@ from pathlib import Path
 from rich.table import Table
 
 from conf.settings import SettingsError
-from jobs.root_options import (
-    DONE,
-    add_note_options,
-    exit_code,
-    read_settings,
-    root_of,
-    root_parser,
-    source_of,
-)
+from jobs.exit_codes import DONE, exit_code
+from jobs.root_options import add_note_options, read_settings, root_of, root_parser, source_of
 from jobs.show_run import console
 from jobs.start_session import start_session
 from pipelines.note_purge import (

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pyspark.sql import SparkSession
 from rich.table import Table
 
-from jobs.root_options import DONE, exit_code
+from jobs.exit_codes import DONE, exit_code
 from jobs.show_run import console
 from jobs.start_session import start_session
 from pipelines.catalog import Names, Registered, is_lasting, register_tables

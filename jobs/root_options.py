@@ -1,4 +1,4 @@
-"""What the jobs over the tables of a root share: their flags, and which exit code an end has.
+"""What the jobs over the tables of a root share: their flags.
 
 The flags mean what they mean to ``extract_entities``; the values go through the same settings.
 """
@@ -6,19 +6,13 @@ The flags mean what they mean to ``extract_entities``; the values go through the
 from __future__ import annotations
 
 import argparse
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 from conf.sections import NoteSettings
-from conf.settings import Settings, SettingsError, load_settings, preset_names
-from pipelines.note_source import NoteColumns, NoteSource
-from pipelines.schemas import NOTE_DETAILS
-from pipelines.table_root import RootBusyError, TableRoot, error_class
-from udfs.errors import ClinspanError, InputError
-
-DONE, FAILED, BAD_INPUT, BUSY, VIOLATED = 0, 1, 2, 4, 5
+from conf.settings import Settings, load_settings, preset_names
+from jobs.note_values import note_source
+from pipelines.note_source import NoteSource
+from pipelines.table_root import TableRoot
 
 # The attribute of each flag → the setting that it sets.
 _SETTINGS = {
@@ -92,39 +86,4 @@ def source_of(notes: NoteSettings) -> NoteSource | None:
     """The source of notes, or None where none is named."""
     if notes.path is None and notes.table is None:
         return None
-    columns = notes.columns
-    return NoteSource(
-        columns=NoteColumns(
-            note_id=columns.note_id,
-            text=columns.text,
-            details={name: getattr(columns, name) for name in NOTE_DETAILS},
-            withdrawn=columns.withdrawn,
-        ),
-        path=notes.path,
-        table=notes.table,
-        format=notes.format,
-        limit=notes.limit,
-    )
-
-
-def exit_code(job: str, work: Callable[[], int]) -> int:
-    """Runs a job to its exit code; what went wrong is told on stderr, without text of notes."""
-    try:
-        return work()
-    except (SettingsError, InputError) as error:
-        return _fail(job, BAD_INPUT, str(error))
-    except RootBusyError as error:
-        return _fail(job, BUSY, str(error))
-    except ClinspanError as error:
-        return _fail(job, FAILED, str(error))
-    except Exception as error:
-        # The message of a foreign error may quote a note: its class and its frames cannot.
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        return _fail(
-            job, FAILED, f"{error_class(error)}; what is committed stays, run again\n{frames}"
-        )
-
-
-def _fail(job: str, code: int, message: str) -> int:
-    print(f"{job}: error: {message}", file=sys.stderr)
-    return code
+    return note_source(notes)

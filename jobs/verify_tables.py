@@ -16,16 +16,8 @@ from rich.table import Table
 
 from conf.hash_key import HASH_KEY_VARIABLE, load_hash_key
 from conf.settings import Settings, SettingsError
-from jobs.root_options import (
-    DONE,
-    VIOLATED,
-    add_note_options,
-    exit_code,
-    read_settings,
-    root_of,
-    root_parser,
-    source_of,
-)
+from jobs.exit_codes import DONE, VIOLATED, exit_code
+from jobs.root_options import add_note_options, read_settings, root_of, root_parser, source_of
 from jobs.show_run import console
 from jobs.start_session import start_session
 from pipelines.note_verification import verify_notes

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from pipelines.catalog_views import VIEWS, View
 from pipelines.existing_tables import find_tables
 from pipelines.schemas import TABLES, Table
-from pipelines.table_root import TableRoot, error_class, quote
+from pipelines.table_root import TableRoot, create_schema, error_class, quote
 from udfs.errors import ClinspanError, InputError
 
 # Spark's own catalog, where Delta stands before it: in memory unless a metastore is configured.
@@ -115,7 +115,7 @@ def register_tables(spark: SparkSession, path: str, names: Names) -> list[Regist
         table_states = {t: _table_state(spark, names, t, place) for t, place in places.items()}
         view_states = {view: _view_state(spark, names, view) for view in views}
     else:
-        _create_schema(spark, names)
+        create_schema(spark, names.schema, "--schema")
         table_states, view_states = dict.fromkeys(places, "new"), dict.fromkeys(views, "new")
     return [
         *(_register_table(spark, root, names, *entry) for entry in table_states.items()),
@@ -141,16 +141,6 @@ def _possible_views(tables: Iterable[str]) -> list[View]:
             known.add(view.name)
             views.append(view)
     return views
-
-
-def _create_schema(spark: SparkSession, names: Names) -> None:
-    try:
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {names.sql_schema}")
-    except Exception as error:  # a missing catalog comes as a bare Java error
-        raise InputError(
-            f"the schema {names.schema} is not there and cannot be made ({error_class(error)}): "
-            "give one of a catalog that there is"
-        ) from None
 
 
 def _table_state(spark: SparkSession, names: Names, table: Table, place: str | None) -> str:

@@ -26,7 +26,11 @@ def judge_notes(notes: DataFrame, max_characters: int) -> DataFrame:
     """
     has_id = F.coalesce(F.col("note_id").rlike(_VISIBLE), F.lit(False))
     rules = (
-        ("unreadable_row", F.col("corrupt").isNotNull(), F.lit("the row is not valid JSON")),
+        (
+            "unreadable_row",
+            F.col("corrupt").isNotNull(),
+            F.lit("the row cannot be read in its format"),
+        ),
         ("no_note_id", ~has_id, F.lit("the id is empty")),
         (
             "invalid_utf8",

@@ -145,14 +145,7 @@ def create_tables(spark: SparkSession, root: TableRoot) -> None:
         InputError: the place cannot hold tables, or a table there has other columns.
     """
     if root.schema is not None:
-        name = ".".join(quote(part) for part in root.schema.split("."))
-        try:
-            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
-        except Exception as error:  # a missing catalog comes as a bare Java error
-            raise InputError(
-                f"the schema {root.schema} is not there and cannot be made "
-                f"({error_class(error)}): give --output-schema one of a catalog that there is"
-            ) from None
+        create_schema(spark, root.schema, "--output-schema")
     for table in TABLES:
         try:
             with_retries(lambda t=table: spark.sql(_creation(root, t)))  # type: ignore[misc]
@@ -166,17 +159,37 @@ def create_tables(spark: SparkSession, root: TableRoot) -> None:
             ) from None
 
 
+def create_schema(spark: SparkSession, schema: str, flag: str) -> None:
+    """Creates a schema that is missing; ``flag`` is how a user names another.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    name = ".".join(quote(part) for part in schema.split("."))
+    try:
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
+    except Exception as error:  # a missing catalog comes as a bare Java error
+        raise InputError(
+            f"the schema {schema} is not there and cannot be made ({error_class(error)}): "
+            f"give {flag} one of a catalog that there is"
+        ) from None
+
+
+def table_properties(table: Table) -> dict[str, str]:
+    """The Delta properties of a table of ours."""
+    # Statistics stand in the log in plain text and VACUUM does not clean it: no text column.
+    return {
+        "delta.dataSkippingStatsColumns": ",".join(table.statistics),
+        "delta.enableChangeDataFeed": str(table.change_feed).lower(),
+    }
+
+
 def _creation(root: TableRoot, table: Table) -> str:
     columns = ", ".join(
         f"{quote(f.name)} {f.dataType.simpleString()}{'' if f.nullable else ' NOT NULL'}"
         for f in table.schema
     )
-    # Statistics stand in the log in plain text and VACUUM does not clean it: no text column.
-    properties = {
-        "delta.dataSkippingStatsColumns": ",".join(table.statistics),
-        "delta.enableChangeDataFeed": str(table.change_feed).lower(),
-    }
-    listed = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
+    listed = ", ".join(f"'{key}' = '{value}'" for key, value in table_properties(table).items())
     name = root.sql_name(table)
     return f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING delta TBLPROPERTIES ({listed})"
 

@@ -14,7 +14,7 @@ from pyspark.sql import types as T
 
 from pipelines.existing_tables import find_tables
 from pipelines.schemas import TABLES, Table
-from pipelines.table_root import TableRoot, create_tables, quote, with_retries
+from pipelines.table_root import TableRoot, create_tables, quote, table_properties, with_retries
 from udfs.errors import InputError
 
 
@@ -46,9 +46,7 @@ def plan_upgrade(
     missing = [field for name, field in wanted.items() if name not in here]
     open_to_null = [n for n, f in wanted.items() if n in here and f.nullable > here[n].nullable]
     changed = {
-        key: value
-        for key, value in wanted_properties(table).items()
-        if properties.get(key) != value
+        key: value for key, value in table_properties(table).items() if properties.get(key) != value
     }
     steps = []
     if missing:
@@ -65,14 +63,6 @@ def plan_upgrade(
         change = f"ALTER TABLE {{name}} SET TBLPROPERTIES ({listed})"
         steps.append(UpgradeStep(table.name, words, change))
     return steps
-
-
-def wanted_properties(table: Table) -> dict[str, str]:
-    """The properties that a new table gets (a test holds them to ``table_root``)."""
-    return {
-        "delta.dataSkippingStatsColumns": ",".join(table.statistics),
-        "delta.enableChangeDataFeed": str(table.change_feed).lower(),
-    }
 
 
 def _refuse(

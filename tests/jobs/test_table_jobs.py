@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs import maintain_tables, purge_notes, verify_tables
-from jobs.root_options import exit_code
+from jobs.exit_codes import exit_code
 from pipelines.note_purge import Purge, Remains
 from pipelines.table_checks import CHECKS
 from pipelines.table_maintenance import Retention, TableSize

@@ -6,11 +6,12 @@ import pytest
 from pyspark.sql import types as T
 
 from pipelines import schemas
-from pipelines.table_upgrade import plan_upgrade, wanted_properties
+from pipelines.table_root import table_properties
+from pipelines.table_upgrade import plan_upgrade
 from udfs.errors import InputError
 
 RUNS = schemas.RUNS
-FINE = wanted_properties(RUNS)
+FINE = table_properties(RUNS)
 
 
 def without(*names: str) -> T.StructType:
@@ -24,7 +25,7 @@ def changed(name: str, kind: T.DataType, nullable: bool = True) -> T.StructType:
 
 def test_a_table_of_this_release_needs_nothing() -> None:
     for table in schemas.TABLES:
-        assert plan_upgrade(table, table.schema, wanted_properties(table) | {"owner": "x"}) == []
+        assert plan_upgrade(table, table.schema, table_properties(table) | {"owner": "x"}) == []
     # The order of columns is no difference.
     backwards = T.StructType(list(reversed(RUNS.schema.fields)))
     assert plan_upgrade(RUNS, backwards, FINE) == []
