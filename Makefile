@@ -16,7 +16,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 WORKERS := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-integration spark-nlp check lint-fix train lock dist clean
+.PHONY: help setup demo test test-lane test-slow test-integration test-faults spark-nlp check lint-fix train lock audit dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -32,7 +32,11 @@ demo: setup ## extract the entities of samples/notes.jsonl into build/demo
 	@$(VENV)/bin/spark-submit jobs/extract_entities.py --notes samples/notes.jsonl --output build/demo \
 		--show-entities 20
 
-test: setup $(if $(filter spark4,$(LANE)),,check) ## check, then run every test (LANE=spark4: the tests, on Spark 4.2)
+test: setup $(if $(filter spark4,$(LANE)),,check) ## check, then run every test on both lanes (LANE=default or spark4: on one)
+	@for lane in $(or $(LANE),$(LANES)); do \
+		echo "Tests of lane $$lane"; $(MAKE) --no-print-directory LANE=$$lane test-lane || exit 1; done
+
+test-lane: setup
 	@$(PYTEST) --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: setup ## the tests that take minutes: all shared notes with the shipped model
@@ -40,6 +44,9 @@ test-slow: setup ## the tests that take minutes: all shared notes with the shipp
 
 test-integration: setup ## the tests that start clusters: standalone, GPU scheduling, Spark Connect
 	@$(PYTEST) -m integration
+
+test-faults: setup ## kill, damage and fill up what a run needs; prints a list of faults with results
+	@$(PYTEST) -m faults
 
 check: ## lint, format and types, without changing anything
 	@.venv/bin/ruff check .
@@ -60,6 +67,18 @@ lock: ## resolve the requirements*.in files anew (add UPGRADE=--upgrade for newe
 	@$(UV_COMPILE) $(UPGRADE) --no-deps requirements-nodeps.in --output-file requirements-nodeps.lock
 	@for lane in $(LANES); do \
 		$(UV_COMPILE) $(UPGRADE) requirements-$$lane.in --output-file requirements-$$lane.lock || exit 1; done
+
+# --strict, because a package that the service does not know would else pass as one without faults.
+PIP_AUDIT = .venv/bin/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --strict --disable-pip \
+	--progress-spinner off
+
+audit: setup ## ask pypi.org for known vulnerabilities of all that is locked, and of torch
+	@mkdir -p build
+	@$(VENV)/bin/python -c 'from importlib.metadata import version; \
+		print("torch==" + version("torch").partition("+")[0])' >build/torch.txt
+	@status=0; for lock in requirements-*.lock; do echo "$$lock"; \
+		$(PIP_AUDIT) --require-hashes --requirement $$lock || status=1; done; \
+	echo torch; $(PIP_AUDIT) --no-deps --requirement build/torch.txt || status=1; exit $$status
 
 # A build reads what an older one left in build/. Spark puts a .zip on the executors' path, not a .whl.
 dist: setup ## build the wheel, and the same as a .zip for --py-files, into dist/

@@ -17,6 +17,11 @@ FLAG_KEYS = {
     "notes_table": "notes.table",
     "format": "notes.format",
     "limit": "notes.limit",
+    "since": "notes.since",
+    "until": "notes.until",
+    "withdrawn": "notes.withdrawn_list",
+    "changed_only": "notes.changed_only",
+    "trigger": "run.trigger",
     "output": "output.path",
     "output_schema": "output.schema",
     "model": "model.folder",
@@ -56,6 +61,19 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"columns of a known source: {presets} (default: {DEFAULT_PRESET})",
     )
     parser.add_argument("--limit", metavar="N", type=int, help="read at most N notes")
+    part = parser.add_argument_group("daily runs")
+    part.add_argument("--since", metavar="TIME", help="only notes stored from then on (UTC)")
+    part.add_argument("--until", metavar="TIME", help="only notes stored before (UTC)")
+    part.add_argument(
+        "--changed-only",
+        action="store_true",
+        default=None,
+        help="only what came into a Delta source since the last run with these settings",
+    )
+    part.add_argument("--withdrawn", metavar="FILE", help="ids of notes that lose their rows")
+    part.add_argument(
+        "--trigger", metavar="NAME", help="once (default) or available-now, a stream of Delta"
+    )
     root = parser.add_argument_group("tables").add_mutually_exclusive_group()
     root.add_argument("--output", metavar="PATH", help="the folder that holds the tables")
     root.add_argument(

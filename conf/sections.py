@@ -7,6 +7,7 @@ field is required. Does not know where values come from, nor Spark, nor what exi
 import os
 import re
 import unicodedata
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -87,7 +88,21 @@ def _exactly_one(
     raise PydanticCustomError(RULE, words)
 
 
+def _moment(value: object) -> object:
+    """A date or time in any of the ways that YAML and ISO 8601 know → how the tables write it."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime):
+        raise ValueError  # the words are the field's description
+    if value.tzinfo is not None:
+        value = value.astimezone(UTC)
+    return value.strftime("%Y-%m-%d %H:%M:%S")
+
+
 Text = Annotated[str, AfterValidator(_one_line)]
+Moment = Annotated[str, BeforeValidator(_moment)]
 Location = Annotated[Text, AfterValidator(os.path.expanduser)]
 Columns = Annotated[tuple[Text, ...], BeforeValidator(_names), AfterValidator(_distinct)]
 Labels = Annotated[
@@ -127,6 +142,11 @@ class ColumnSettings(Section):
         return text
 
 
+_MOMENT = "a date or a time (UTC) as YYYY-MM-DD or YYYY-MM-DD HH:MM:SS, or null"
+# What makes a run read a part of its source.
+_PARTS = ("limit", "since", "until")
+
+
 class NoteSettings(Section):
     """Where notes come from and how they look. Exactly one of `path` and `table` is set."""
 
@@ -139,6 +159,30 @@ class NoteSettings(Section):
     )
     columns: ColumnSettings
     limit: int | None = _rule("a whole number of at least 1, or null for every note", 1000, ge=1)
+    since: Moment | None = _rule(_MOMENT, "2026-11-22")
+    until: Moment | None = _rule(_MOMENT, "2026-11-23 06:00:00")
+    withdrawn_list: Location | None = _rule("the path of a file of note ids, or null", "gone.txt")
+    changed_only: bool = _rule("true or false", True)
+
+    @field_validator("until")
+    @classmethod
+    def _check_times(cls, until: str | None, info: ValidationInfo) -> str | None:
+        since = info.data.get("since")
+        if since is not None and until is not None and until <= since:
+            words = f"must be later than notes.since {since}; give a later time, or leave one out"
+            raise PydanticCustomError(RULE, words)
+        return until
+
+    @field_validator("changed_only")
+    @classmethod
+    def _check_changed_only(cls, changed_only: bool, info: ValidationInfo) -> bool:
+        if changed_only and (also := [n for n in _PARTS if info.data.get(n) is not None]):
+            words = (
+                f"goes on from where the last run ended, so it takes no notes.{also[0]} beside it; "
+                "leave one of them out"
+            )
+            raise PydanticCustomError(RULE, words)
+        return changed_only
 
     @field_validator("table")
     @classmethod
@@ -183,6 +227,7 @@ class ModelSettings(Section):
     )
     tokens_per_batch: int = _rule("a whole number of at least 1", 4096, ge=1)
     buffer_windows: int = _rule("a whole number of at least 1", 4096, ge=1)
+    hang_seconds: float = _rule("a number of seconds above 0", 120, gt=0)
     distribute: Literal["auto", "in_place", "ship"] = _rule("one of auto, in_place, ship", "ship")
 
 
@@ -203,6 +248,9 @@ class RunSettings(Section):
         "auto or a whole number of at least 1", 8
     )
     slice_seconds: float = _rule("a number of seconds above 0", 30, gt=0)
+    trigger: Literal["once", "available-now"] = _rule("one of once, available-now", "available-now")
+    checkpoint: Location | None = _rule("a path or URI of one line, or null", "checkpoints")
+    wait_seconds: float = _rule("a number of seconds, at least 0", 600, ge=0)
     max_quarantined_fraction: float = _rule("a fraction from 0 to 1", 0.05, ge=0, le=1)
     show_entities: int = _rule("a whole number of at least 0 (0 shows none)", 20, ge=0)
     max_note_characters: int = _rule(

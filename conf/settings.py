@@ -36,10 +36,10 @@ HASH_KEY_FILE_VARIABLE = "CLINSPAN_HASH_KEY_FILE"
 # Where things lie and what a run is called: the `runs` table records input and model on their own,
 # and the same work in another folder is the same work.
 NOT_IN_DIGEST: dict[str, set[str] | bool] = {
-    "notes": {"path", "table"},
+    "notes": {"path", "table", "withdrawn_list", "changed_only"},
     "output": True,
-    "model": {"folder", "distribute"},
-    "run": {"app_name", "show_entities"},
+    "model": {"folder", "distribute", "hang_seconds"},
+    "run": {"app_name", "show_entities", "trigger", "checkpoint", "wait_seconds"},
     "security": True,
 }
 

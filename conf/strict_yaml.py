@@ -76,6 +76,8 @@ def parse_yaml(text: str, source: str, mend: str = _FILE_MEND) -> object:
         problem = error.problem or "not one YAML document"
     except yaml.reader.ReaderError as error:
         place, problem = f", character {error.position + 1}", str(error.reason)
+    except (RecursionError, ValueError):  # Python reads no number of more than 4,300 digits
+        place, problem = "", "it is nested too deep or holds too long a number"
     raise SettingsError(f"{source}{place}: must be plain YAML, but {problem}; {mend}")
 
 

@@ -35,6 +35,7 @@ def choose_engine(model: ModelSettings, manifest: ModelManifest) -> tuple[Engine
         precision=model.precision,
         tokens_per_batch=model.tokens_per_batch,
         buffer_windows=model.buffer_windows,
+        hang_seconds=model.hang_seconds,
     )
     return torch_engine, manifest.fingerprint
 

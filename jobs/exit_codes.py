@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
+import unicodedata
 from collections.abc import Callable
 
 from conf.settings import SettingsError
@@ -19,6 +20,7 @@ from udfs.errors import ClinspanError, InputError
 DONE, FAILED, BAD_INPUT, QUARANTINED, BUSY, VIOLATED = range(6)
 # What a worker of ours says on purpose comes inside an error of Spark's.
 _WORKER_SAYS = re.compile(r"udfs\.errors\.\w+: (.+)")
+_FULL_DISK = "No space left on device"
 _WORKER_LACKS = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
 
@@ -43,14 +45,26 @@ def exit_code(job: str, work: Callable[[], int]) -> int:
 
 def fail(job: str, code: int, message: str) -> int:
     """Says why a job ends with this code, and returns it."""
-    print(f"{job}: error: {message}", file=sys.stderr)
+    print(f"{job}: error: {plain(message)}", file=sys.stderr)
     return code
+
+
+def plain(text: str) -> str:
+    """Text that cannot drive a terminal: names of columns and files are not chosen by its user."""
+    return "".join(
+        repr(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text
+    )
 
 
 def _said_by_worker(error: str) -> str | None:
     """What a message of Spark's tells that a user can mend, without anything around it."""
     if said := _WORKER_SAYS.search(error):
         return said[1].strip()
+    if _FULL_DISK in error:
+        return (
+            "a disk is full: that of --output, or Spark's own for shuffled rows (spark.local.dir). "
+            "What is committed stays; make space and run again"
+        )
     if lacks := _WORKER_LACKS.search(error):
         return (
             f"the Python of an executor has no module {lacks[1]!r}: give spark-submit --py-files "

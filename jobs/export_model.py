@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from udfs.errors import ClinspanError, InputError
-from udfs.model_package import ModelManifest
+from udfs.model_package import ModelManifest, check_export
 
 # Part of the cached folder's name: raise it when the form of the folder changes.
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,13 +46,14 @@ def cached_export(package: Path, manifest: ModelManifest) -> Path:
     """The ONNX folder of a package in the user's cache, made if it is not there.
 
     Raises:
-        ModelPackageError: Spark NLP cannot read this package.
+        ModelPackageError: Spark NLP cannot read this package, or the folder was altered.
         InputError: the cache cannot be written.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     folder = cache / "clinspan" / "onnx" / f"{manifest.fingerprint}-{EXPORT_VERSION}"
     if not folder.is_dir():
         _export(package, folder)
+    check_export(folder)
     return folder
 
 

@@ -21,9 +21,10 @@ from conf.version import VERSION
 from jobs.choose_engine import choose_engine, open_engine
 from jobs.exit_codes import DONE, QUARANTINED, exit_code, fail
 from jobs.note_values import note_source
-from jobs.show_run import ConsoleProgress, show_mentions, show_summary
+from jobs.show_run import ConsoleProgress, console, show_mentions, show_summary
 from jobs.start_session import start_session
 from pipelines.extraction_run import RunPlan, run_extraction
+from pipelines.note_stream import run_stream
 from pipelines.pipeline_fingerprint import pipeline_fingerprint
 from pipelines.run_record import RunRecord, frequent_mentions
 from pipelines.table_root import TableRoot
@@ -48,12 +49,22 @@ def _extract(settings: Settings) -> int:
     spark = start_session(settings.run.app_name)
     engine = open_engine(spark, plan.engine, settings.model.distribute)
     plan = replace(plan, engine=engine)
+    records: list[RunRecord] = []
+
+    def done(record: RunRecord) -> None:
+        records.append(record)
+        show_summary(record, plan.root)
+
     with ConsoleProgress() as progress:
-        record = run_extraction(spark, plan, progress)
-    show_summary(record, plan.root)
+        if settings.run.trigger == "once":
+            done(run_extraction(spark, plan, progress))
+        else:
+            run_stream(spark, plan, settings.run.checkpoint, progress, done)
+    if not records:
+        console.print("Nothing came into the source since the last time")
     if settings.run.show_entities:
         show_mentions(frequent_mentions(spark, plan.root, settings.run.show_entities))
-    return _verdict(record, settings.run.max_quarantined_fraction)
+    return _verdict(records, settings.run.max_quarantined_fraction)
 
 
 def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
@@ -85,6 +96,7 @@ def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
         partitions=None if run.partitions == "auto" else run.partitions,
         slice_seconds=run.slice_seconds,
         max_note_characters=run.max_note_characters,
+        wait_seconds=run.wait_seconds,
     )
 
 
@@ -97,16 +109,17 @@ def _check_labels(wanted: Sequence[str] | None, manifest: ModelManifest) -> None
         )
 
 
-def _verdict(record: RunRecord, allowed: float) -> int:
-    if record.quarantined_fraction <= allowed:
-        return DONE
-    return fail(
-        JOB,
-        QUARANTINED,
-        f"{record.quarantined_notes} of {record.rows_read} rows were quarantined, more than "
-        f"run.max_quarantined_fraction {allowed} allows; all other notes are done. "
-        "The table quarantined_notes says why",
-    )
+def _verdict(records: Sequence[RunRecord], allowed: float) -> int:
+    for record in records:
+        if record.quarantined_fraction > allowed:
+            return fail(
+                JOB,
+                QUARANTINED,
+                f"{record.quarantined_notes} of {record.rows_read} rows were quarantined, more "
+                f"than run.max_quarantined_fraction {allowed} allows; all other notes are done. "
+                f"SELECT rule, detail FROM quarantined_notes WHERE run_id = '{record.run_id}'",
+            )
+    return DONE
 
 
 if __name__ == "__main__":

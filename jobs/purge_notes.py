@@ -17,6 +17,7 @@ from rich.table import Table
 
 from conf.settings import SettingsError
 from jobs.exit_codes import DONE, exit_code
+from jobs.note_values import read_ids
 from jobs.root_options import add_note_options, read_settings, root_of, root_parser, source_of
 from jobs.show_run import console
 from jobs.start_session import start_session
@@ -87,9 +88,9 @@ def read_request(arguments: argparse.Namespace) -> PurgeRequest:
     Raises:
         SettingsError: a file cannot be read or holds something else, or nothing is named.
     """
-    notes = [*arguments.note_id, *_lines(arguments.note_ids, "--note-ids")]
+    notes = [*arguments.note_id, *_read(arguments.note_ids, "--note-ids")]
     subjects = list(arguments.subject_id)
-    for number, line in enumerate(_lines(arguments.subject_ids, "--subject-ids"), start=1):
+    for number, line in enumerate(_read(arguments.subject_ids, "--subject-ids"), start=1):
         try:
             subjects.append(int(line))
         except ValueError:
@@ -104,17 +105,8 @@ def read_request(arguments: argparse.Namespace) -> PurgeRequest:
     return PurgeRequest(tuple(notes), tuple(subjects))
 
 
-def _lines(path: Path | None, flag: str) -> list[str]:
-    if path is None:
-        return []
-    try:
-        # An id may end with a blank: only the line's end is none of it.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{flag} {path}: cannot be read ({type(error).__name__}); give a file of UTF-8 text"
-        ) from None
-    return [line for line in (line.removesuffix("\r") for line in lines) if line.strip()]
+def _read(path: Path | None, flag: str) -> list[str]:
+    return [] if path is None else read_ids(path, flag)
 
 
 def show_purge(purge: Purge, dry_run: bool) -> None:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from jobs.exit_codes import plain
 from pipelines import extraction_run, schemas
 from pipelines.run_record import RunRecord
 from pipelines.table_root import TableRoot
@@ -98,7 +99,9 @@ def show_mentions(mentions: Sequence[tuple[str, str, int, float]]) -> None:
     for name in ("type", "mention", "notes", "mean score"):
         table.add_column(name, justify="right" if name in ("notes", "mean score") else "left")
     for entity_type, mention, notes, score in mentions:
-        table.add_row(entity_type, Text(" ".join(mention.split())), f"{notes:,}", f"{score:.2f}")
+        table.add_row(
+            entity_type, Text(plain(" ".join(mention.split()))), f"{notes:,}", f"{score:.2f}"
+        )
     console.print(table)
 
 
@@ -107,10 +110,11 @@ def summary_rows(record: RunRecord) -> list[tuple[str, str]]:
     counts: list[tuple[str, int | None]] = [
         ("rows read", record.rows_read),
         ("  withdrawn", record.withdrawn_notes),
+        ("  notes whose rows were removed for that", record.removed_notes),
         ("  quarantined", record.quarantined_notes),
         ("  repeated", record.repeated_rows),
         ("notes", record.notes),
-        ("  unchanged, left alone", record.unchanged_notes),
+        ("  unchanged or older, left alone", record.unchanged_notes),
         ("  done in this run", record.worked_notes),
         ("  of these blank", record.blank_notes),
         ("  with an unreadable id, number or time", record.notes_with_lost_details),

@@ -18,6 +18,9 @@ from jobs.ship_to_executors import ship_code
 SESSION_SETTINGS = {
     # ANSI errors quote the value that failed, which may be note text.
     "spark.sql.ansi.enabled": "false",
+    # Else `${env:NAME}` in a name or a path would put the driver's environment into a statement,
+    # and so into plans and event logs: the hash key may stand there.
+    "spark.sql.variable.substitute": "false",
     "spark.sql.session.timeZone": "UTC",
     # One time before 1900 (a typing error, 0001-01-01 for "unknown") would end the run: times are
     # read and written as they stand, in the calendar that Spark itself uses.

@@ -80,6 +80,27 @@ def replace_row(
     with_retries(lambda: spark.sql(statement, source=row.select(*names)))
 
 
+def update_rows(
+    spark: SparkSession, root: TableRoot, table: Table, rows: DataFrame, key: str
+) -> int:
+    """Changes columns of the rows that there are; returns how many.
+
+    Args:
+        spark: the session.
+        root: where the table is.
+        table: the table.
+        rows: ``key``, each value once, and the columns that change.
+        key: names a row.
+    """
+    updates = ", ".join(f"t.{quote(n)} = s.{quote(n)}" for n in rows.columns if n != key)
+    statement = (
+        f"MERGE INTO {_braces(root.sql_name(table))} t USING {{source}} s "
+        f"ON t.{quote(key)} = s.{quote(key)} WHEN MATCHED THEN UPDATE SET {updates}"
+    )
+    counts = with_retries(lambda: spark.sql(statement, source=rows).first())
+    return 0 if counts is None else int(counts["num_updated_rows"])
+
+
 def delete_rows(spark: SparkSession, root: TableRoot, table: Table, keys: DataFrame) -> None:
     """Deletes the rows whose values in the columns of ``keys`` stand in a row of it.
 

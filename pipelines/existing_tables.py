@@ -28,7 +28,7 @@ def find_tables(spark: SparkSession, root: TableRoot) -> dict[str, DataFrame]:
         InputError: it has none.
         ClinspanError: one is there and cannot be read.
     """
-    found = {t.name: rows for t in TABLES if (rows := _read(spark, root, t)) is not None}
+    found = {t.name: rows for t in TABLES if (rows := find_table(spark, root, t)) is not None}
     if not found:
         raise InputError(
             f"no tables at {root.describe()}: give the place that --output or --output-schema of "
@@ -37,7 +37,12 @@ def find_tables(spark: SparkSession, root: TableRoot) -> dict[str, DataFrame]:
     return found
 
 
-def _read(spark: SparkSession, root: TableRoot, table: Table) -> DataFrame | None:
+def find_table(spark: SparkSession, root: TableRoot, table: Table) -> DataFrame | None:
+    """One table of a root, or None where it is not there.
+
+    Raises:
+        ClinspanError: it is there and cannot be read.
+    """
     try:
         rows = root.read(spark, table)
         return rows if rows.columns else None  # Spark Connect looks only now

@@ -1,14 +1,15 @@
 """One run over a root: which notes are due, what is scored, what is written, in which order.
 
 The order is the safety: predictions slice by slice, then windows, then entities, and the ledger
-last. A run that dies repeats at most one slice and never loses or doubles a row. It knows tables
-and steps; texts, models and the command line are others' business.
+last. A run that dies repeats at most one slice and never loses or doubles a row. It knows the
+steps; texts, models, rows and the command line are others' business.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,17 +17,19 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines import run_record, schemas
+from pipelines import run_record
 from pipelines.caching import kept
-from pipelines.entity_extraction import annotate_notes, entities_of, find_windows, with_text
-from pipelines.entity_table import replace_notes
+from pipelines.due_notes import due_notes, withdrawn_notes
+from pipelines.entity_extraction import find_windows, with_text
 from pipelines.inference import Engine, distinct_windows, task_slots
 from pipelines.note_selection import one_row_each
-from pipelines.note_source import NoteSource
+from pipelines.note_source import NoteSource, note_ids
+from pipelines.note_writing import Results, Stamp, remove_notes, write_notes
 from pipelines.overlap import refuse_overlap
 from pipelines.prediction_table import PredictionTable
 from pipelines.quarantine import quarantine
 from pipelines.run_input import RunInput, open_input
+from pipelines.run_lease import hold_root
 from pipelines.run_record import RunRecord
 from pipelines.table_root import TableRoot, create_tables
 from udfs.note_annotation import AnnotationSettings
@@ -51,6 +54,7 @@ class RunPlan:
     partitions: int | None
     slice_seconds: float
     max_note_characters: int
+    wait_seconds: float = 0.0
 
 
 class Progress:
@@ -63,35 +67,55 @@ class Progress:
         """So many characters of new, distinct window text are scored and stored."""
 
 
-def run_extraction(spark: SparkSession, plan: RunPlan, progress: Progress) -> RunRecord:
+def run_extraction(
+    spark: SparkSession, plan: RunPlan, progress: Progress, raw: DataFrame | None = None
+) -> RunRecord:
     """Brings the tables of a root up to date with a source of notes.
+
+    Args:
+        spark: the session.
+        plan: what to do.
+        progress: is told what happens.
+        raw: rows of the source, where they come from a stream of it; else it is read.
 
     Returns:
         the record of the run as it stands in the table ``runs``.
 
     Raises:
         InputError: the source or the root cannot be used; no note was worked on.
+        RootBusyError: another run holds the root.
         ClinspanError: the run failed; the record says so, and a rerun goes on from there.
     """
     progress.step("reading notes")
     refuse_overlap(plan.root, plan.source.path, plan.source.table)
-    with open_input(spark, plan.source, plan.key, plan.max_note_characters) as notes:
+    source = _source_of(spark, plan)
+    with open_input(spark, source, plan.key, plan.max_note_characters, raw) as notes:
         create_tables(spark, plan.root)
         record = _new_record(plan, notes)
-        run_record.begin(spark, plan.root, record)
-        try:
-            record = _work(spark, plan, notes, record, progress)
-        except BaseException as error:
-            cause = notes.cause_of(spark, error)
-            failed = replace(record, status="failed", error=type(cause).__name__, end=_now())
-            # What broke the run may break this as well; the first error is the one to tell.
-            with suppress(Exception):
-                run_record.finish(spark, plan.root, failed)
-            if cause is error:
-                raise
-            raise cause from None
+        with hold_root(spark, plan.root, record, plan.wait_seconds) as lease:
+            try:
+                record = _work(spark, plan, notes, record, progress, lease.refuse_lost)
+            except BaseException as error:
+                cause = notes.cause_of(spark, error)
+                record = replace(record, status="failed", error=type(cause).__name__, end=_now())
+                # What broke the run may break this as well; the first error is the one to tell.
+                with suppress(Exception):
+                    run_record.finish(spark, plan.root, record)
+                if cause is error:
+                    raise
+                raise cause from None
         run_record.finish(spark, plan.root, record)
         return record
+
+
+def _source_of(spark: SparkSession, plan: RunPlan) -> NoteSource:
+    """The source, from where the last run of the same settings over it ended."""
+    if not plan.source.changed_only:
+        return plan.source
+    version = run_record.last_version(
+        spark, plan.root, plan.source.describe(), plan.pipeline_fingerprint, plan.settings_digest
+    )
+    return replace(plan.source, changed_since=version)
 
 
 def _new_record(plan: RunPlan, notes: RunInput) -> RunRecord:
@@ -117,16 +141,24 @@ def _new_record(plan: RunPlan, notes: RunInput) -> RunRecord:
 
 
 def _work(
-    spark: SparkSession, plan: RunPlan, notes: RunInput, record: RunRecord, progress: Progress
+    spark: SparkSession,
+    plan: RunPlan,
+    notes: RunInput,
+    record: RunRecord,
+    progress: Progress,
+    go_on: Callable[[], None],
 ) -> RunRecord:
     rows, record = _choose_rows(spark, plan, notes.rows, record)
-    with kept(with_text(_due(spark, plan, rows))) as due:
+    record = _withdraw(spark, plan, rows, record)
+    standing = rows.where("NOT withdrawn")
+    chosen = due_notes(spark, plan.root, standing, plan.annotation.model, plan.pipeline_fingerprint)
+    with kept(with_text(chosen)) as due:
         progress.step("finding windows")
         count = due.count()
         notes.refuse_changes(spark)  # from here on all is read from the cache
         record = replace(record, unchanged_notes=record.notes - count)
         if count:
-            record = _work_on(spark, plan, notes, due, record, progress)
+            record = _work_on(spark, plan, notes, due, record, progress, go_on)
     progress.step("counting")
     return run_record.completed(spark, plan.root, record, _now())
 
@@ -138,6 +170,7 @@ def _work_on(
     due: DataFrame,
     record: RunRecord,
     progress: Progress,
+    go_on: Callable[[], None],
 ) -> RunRecord:
     windows = find_windows(due, plan.key)
     table = PredictionTable(spark, plan.root, plan.model_fingerprint)
@@ -153,7 +186,10 @@ def _work_on(
         seconds = time.monotonic() - started
         progress.step("writing entities")
         notes.refuse_changes(spark)  # a cache that was lost with an executor is read anew
-        _write_notes(spark, plan, record, due, places, missing, table.stored())
+        hashes = missing.select("window_hash")
+        results = Results(due, places, hashes, table.stored())
+        results, record = _refuse_failures(spark, plan, results, table.failures(), record)
+        write_notes(spark, plan.root, results, plan.annotation, _stamp(plan, record), go_on)
         scored, wordpieces = table.count(missing)
     return replace(
         record,
@@ -166,30 +202,65 @@ def _work_on(
 def _choose_rows(
     spark: SparkSession, plan: RunPlan, judged: DataFrame, record: RunRecord
 ) -> tuple[DataFrame, RunRecord]:
-    """Quarantines what has to be, and leaves one row for each note."""
-    good = judged.where("rule IS NULL AND NOT withdrawn")
-    notes, conflicts = one_row_each(good)
-    refused = record.quarantined_notes
-    if refused or conflicts is not None:
-        refused = quarantine(spark, plan.root, record, judged, conflicts)
+    """Quarantines what has to be, and leaves one row for each note, withdrawn or not."""
+    rows, conflicts = one_row_each(judged.where("rule IS NULL"))
+    counted = record.quarantined_notes
+    if counted or conflicts is not None:
+        refused = judged.where("rule IS NOT NULL").select("note_id", "text_hash", "rule", "detail")
+        if conflicts is not None:
+            refused = refused.unionByName(conflicts)
+        record = replace(record, quarantined_notes=quarantine(spark, plan.root, record, refused))
     if conflicts is not None:
-        left, in_conflict = notes.count(), refused - record.quarantined_notes
+        left = rows.where("NOT withdrawn").count()
         # A note in conflict is one quarantined row; its further rows are repeated ones.
-        repeated = record.notes - left - in_conflict
+        repeated = record.notes - left - (record.quarantined_notes - counted)
         record = replace(record, notes=left, repeated_rows=repeated)
-    return notes, replace(record, quarantined_notes=refused)
+    return rows, record
 
 
-def _due(spark: SparkSession, plan: RunPlan, notes: DataFrame) -> DataFrame:
-    """The notes that the ledger does not have with this text and this pipeline."""
-    ledger = plan.root.snapshot(spark, schemas.PROCESSED_NOTES).where(
-        (F.col("model") == plan.annotation.model)
-        & (F.col("pipeline_fingerprint") == plan.pipeline_fingerprint)
+def _withdraw(spark: SparkSession, plan: RunPlan, rows: DataFrame, record: RunRecord) -> RunRecord:
+    """Removes the rows of notes that were taken back."""
+    ids = plan.source.withdrawn_ids
+    if not record.withdrawn_notes and not ids:
+        return record
+    said = rows.where("withdrawn").select("note_id", "storetime")
+    listed = note_ids(spark, ids) if ids else None
+    gone = withdrawn_notes(spark, plan.root, said, listed)
+    return replace(record, removed_notes=remove_notes(spark, plan.root, gone))
+
+
+def _refuse_failures(
+    spark: SparkSession,
+    plan: RunPlan,
+    results: Results,
+    failures: DataFrame | None,
+    record: RunRecord,
+) -> tuple[Results, RunRecord]:
+    """Quarantines the notes in which a window kills, hangs or breaks the model."""
+    if failures is None:
+        return results, record
+    place = F.format_string("%s on the window at %d-%d", "failure", "begin", "end")
+    broken = (
+        results.windows.join(F.broadcast(failures), on="window_hash", how="inner")
+        .groupBy("note_id")
+        .agg(F.concat(F.lit("the model failed: "), F.min(place)).alias("detail"))
     )
-    if ledger.isEmpty():
-        return notes
-    done = ledger.select("note_id", "text_hash")
-    return notes.join(done, on=["note_id", "text_hash"], how="left_anti")
+    refused = broken.join(results.due.select("note_id", "text_hash"), on="note_id", how="inner")
+    if refused.isEmpty():
+        return results, record
+    refused = refused.withColumn("rule", F.lit("model_failure"))
+    count = quarantine(spark, plan.root, record, refused)
+    record = replace(
+        record,
+        quarantined_notes=record.quarantined_notes + count,
+        notes=record.notes - count,
+    )
+    ids = broken.select("note_id")
+    return replace(
+        results,
+        due=results.due.join(ids, on="note_id", how="left_anti"),
+        windows=results.windows.join(ids, on="note_id", how="left_anti"),
+    ), record
 
 
 def _partitions(spark: SparkSession, due: DataFrame) -> int:
@@ -199,62 +270,13 @@ def _partitions(spark: SparkSession, due: DataFrame) -> int:
     return max(slots, slots * -(-total // (slots * PARTITION_CHARACTERS)))
 
 
-def _write_notes(
-    spark: SparkSession,
-    plan: RunPlan,
-    record: RunRecord,
-    due: DataFrame,
-    windows: DataFrame,
-    missing: DataFrame,
-    predictions: DataFrame,
-) -> None:
-    annotated = annotate_notes(due, windows, predictions, plan.annotation)
-    ids = due.select("note_id")
-    with kept(annotated) as notes:
-        replace_notes(spark, plan.root, schemas.NOTE_WINDOWS, windows, ids)
-        stamped = _stamp(plan, record, entities_of(notes).join(_details(due), "note_id", "inner"))
-        model = plan.annotation.model
-        replace_notes(spark, plan.root, schemas.ENTITIES, stamped, ids, model)
-        ledger = _ledger_rows(plan, record, notes, due, windows, missing)
-        replace_notes(spark, plan.root, schemas.PROCESSED_NOTES, ledger, ids, model)
-
-
-def _details(due: DataFrame) -> DataFrame:
-    return due.select("note_id", *(n for n in schemas.NOTE_DETAILS if n != "storetime"))
-
-
-def _ledger_rows(
-    plan: RunPlan,
-    record: RunRecord,
-    annotated: DataFrame,
-    due: DataFrame,
-    windows: DataFrame,
-    missing: DataFrame,
-) -> DataFrame:
-    """The ledger's rows; a window is new in a note if this run was the first to score its text."""
-    new = (
-        windows.join(missing.select("window_hash"), on="window_hash", how="left_semi")
-        .groupBy("note_id")
-        .agg(F.count(F.lit(1)).cast("int").alias("new_windows"))
-    )
-    joined = (
-        annotated.withColumn("entities", F.size("entities"))
-        .join(due.select("note_id", "text_hash", "storetime"), on="note_id", how="inner")
-        .join(new, on="note_id", how="left")
-        .withColumn("new_windows", F.coalesce("new_windows", F.lit(0)))
-    )
-    return _stamp(plan, record, joined)
-
-
-def _stamp(plan: RunPlan, record: RunRecord, rows: DataFrame) -> DataFrame:
-    return rows.withColumns(
-        {
-            "model": F.lit(plan.annotation.model),
-            "model_fingerprint": F.lit(plan.model_fingerprint),
-            "pipeline_fingerprint": F.lit(plan.pipeline_fingerprint),
-            "run_id": F.lit(record.run_id),
-            "processed_at": F.lit(record.start),
-        }
+def _stamp(plan: RunPlan, record: RunRecord) -> Stamp:
+    return Stamp(
+        model=plan.annotation.model,
+        model_fingerprint=plan.model_fingerprint,
+        pipeline_fingerprint=plan.pipeline_fingerprint,
+        run_id=record.run_id,
+        processed_at=record.start,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from udfs.model_package import CONFIG, load_manifest
 from udfs.note_annotation import Classifier
 
 Engine = Callable[[DataFrame], DataFrame]
+HANG_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class TorchEngine:
         precision: ``auto``, ``float32`` or ``bfloat16``.
         tokens_per_batch: most word-pieces in one forward pass, padding included.
         buffer_windows: windows that a worker sorts by length at a time.
+        hang_seconds: longer than this no forward pass takes: the worker is ended.
         model: the name of the package.
         archive: the folder that Spark made of the shipped package below the files of each executor
             (see ``jobs.ship_to_executors``); None: the package is not shipped.
@@ -50,6 +53,7 @@ class TorchEngine:
     precision: str = "auto"
     tokens_per_batch: int = 4096
     buffer_windows: int = 4096
+    hang_seconds: float = HANG_SECONDS
     model: str = ""
     archive: str | None = None
 
@@ -71,15 +75,29 @@ class TorchEngine:
 
     def _score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from udfs.arrow_stages import classify_batches
+        from udfs.isolation import IsolatedClassifier
+        from udfs.watchdog import WatchedClassifier
 
-        yield from classify_batches(batches, self.classifier(), self.buffer_windows)
+        task = TaskContext.get()
+        if task is None or not task.attemptNumber():
+            watched = WatchedClassifier(self.classifier(), self.hang_seconds)
+            yield from classify_batches(batches, watched, self.buffer_windows)
+            return
+        # A task that failed may hold a window that kills the model.
+        with IsolatedClassifier(self.loader(), self.hang_seconds) as isolated:
+            yield from classify_batches(batches, isolated, self.buffer_windows)
 
     def classifier(self) -> Classifier:
         """The model in a Python worker, loaded once however many tasks and stages ask for it."""
+        return self.loader()()
+
+    def loader(self) -> Callable[[], Classifier]:
+        """What loads the model, in this Python worker or in a process that it starts."""
         from udfs.token_classifier import load_once
 
         task = TaskContext.get()
-        return load_once(
+        return partial(
+            load_once,
             self._package(),
             self.fingerprint,
             _assigned_device(self.device, task),

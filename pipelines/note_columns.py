@@ -5,7 +5,8 @@ It does not know where the rows come from, nor which of them count (``note_selec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -19,6 +20,9 @@ from pipelines.table_root import quote
 from udfs.errors import InputError
 
 CORRUPT = "_corrupt_record"
+# What a message may show, and how many of them.
+_PLAIN_NAME = re.compile(r"[^\W\d][\w.:/#-]{0,39}")
+MOST_NAMES = 30
 _ID_TYPES = (T.StringType, T.IntegralType, T.DecimalType)
 _CASTABLE = (T.StringType, T.NumericType, T.DateType, T.TimestampType, T.TimestampNTZType)
 
@@ -105,7 +109,7 @@ def _required(
 ) -> T.StructField:
     found = fields.get(name.lower())
     if found is None:
-        names = ", ".join(f.name for f in fields.values() if f.name not in (CORRUPT, FILE))
+        names = _listed([f.name for f in fields.values() if f.name not in (CORRUPT, FILE)])
         raise InputError(
             f"the notes have no column {name!r} for the {part}; they have: {names}. "
             f"Choose a --preset, or --set notes.columns.{part}=NAME"
@@ -117,6 +121,14 @@ def _required(
             f"or --set notes.columns.{part}=NAME of another column"
         )
     return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names to choose from. Of JSON they are keys, and a key may be anything: a patient, a note."""
+    shown = [name for name in names if _PLAIN_NAME.fullmatch(name)][:MOST_NAMES]
+    hidden = len(names) - len(shown)
+    others = [f"{hidden} others"] if hidden else []
+    return " and ".join([*([", ".join(shown)] if shown else []), *others])
 
 
 def _present(

@@ -19,8 +19,9 @@ from pyspark.sql import functions as F
 
 from pipelines import schemas
 from pipelines.entity_table import delete_rows
-from pipelines.existing_tables import find_tables
+from pipelines.existing_tables import find_tables, refuse_other_columns
 from pipelines.note_source import NoteSource, map_columns, pin_source, read_notes
+from pipelines.run_lease import refuse_busy
 from pipelines.table_files import count_log_entries, count_old_files, forget_history, vacuum
 from pipelines.table_root import TableRoot
 
@@ -83,9 +84,12 @@ def purge_notes(
 
     Raises:
         InputError: there are no tables, or the source cannot be read.
-        RootBusyError: another run keeps committing to the tables.
+        RootBusyError: another run is at work, or keeps committing to the tables.
     """
     tables = find_tables(spark, root)
+    if not dry_run:
+        refuse_other_columns(tables)
+        refuse_busy(spark, root)
     ids = _find_notes(spark, tables, request, source)
     notes = spark.createDataFrame([(note_id,) for note_id in ids], "note_id string")
     purge = _count(tables, notes, request)

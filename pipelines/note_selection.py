@@ -135,10 +135,11 @@ def count_rows(judged: DataFrame) -> RowCounts:
 def one_row_each(notes: DataFrame) -> tuple[DataFrame, DataFrame | None]:
     """Of several rows with one id: the latest storetime wins, equal text counts once.
 
-    Of rows with one text that differ in other details, one is taken, always the same.
+    At one storetime a row that stands wins over one that was withdrawn. Of rows with one text that
+    differ in other details, one is taken, always the same.
 
     Args:
-        notes: good notes with ``text_hash``.
+        notes: rows that break no rule, with ``text_hash`` and ``withdrawn``.
 
     Returns:
         the rows that count, and (None where every id is unique) the notes whose latest rows
@@ -148,10 +149,9 @@ def one_row_each(notes: DataFrame) -> tuple[DataFrame, DataFrame | None]:
     if repeated.isEmpty():
         return notes, None
     again = notes.join(repeated, on="note_id", how="left_semi")
-    latest = again.groupBy("note_id").agg(F.max("storetime").alias("_latest"))
-    last = again.join(latest, on="note_id", how="inner").where(
-        F.col("storetime").eqNullSafe(F.col("_latest"))
-    )
+    rank = F.struct("storetime", (~F.col("withdrawn")).alias("stands"))
+    latest = again.groupBy("note_id").agg(F.max(rank).alias("_latest"))
+    last = again.join(latest, on="note_id", how="inner").where(rank.eqNullSafe(F.col("_latest")))
     row = F.struct(*(F.col(name) for name in notes.columns if name != "note_id"))
     verdict = last.groupBy("note_id").agg(
         F.countDistinct("text_hash").alias("_texts"),
@@ -159,9 +159,9 @@ def one_row_each(notes: DataFrame) -> tuple[DataFrame, DataFrame | None]:
         F.min("text_hash").alias("_text_hash"),
         F.max(row).alias("_row"),
     )
-    agreed = verdict.where("_texts = 1 AND _patients <= 1").select("note_id", "_row.*")
+    agree = F.col("_row.withdrawn") | ((F.col("_texts") == 1) & (F.col("_patients") <= 1))
     differ = F.when(F.col("_texts") > 1, F.lit("texts")).otherwise(F.lit("patients"))
-    conflicts = verdict.where("_texts > 1 OR _patients > 1").select(
+    conflicts = verdict.where(~agree).select(
         "note_id",
         F.col("_text_hash").alias("text_hash"),
         F.concat(F.lit("conflicting_"), differ).alias("rule"),
@@ -170,4 +170,4 @@ def one_row_each(notes: DataFrame) -> tuple[DataFrame, DataFrame | None]:
         ),
     )
     once = notes.join(repeated, on="note_id", how="left_anti")
-    return once.unionByName(agreed), conflicts
+    return once.unionByName(verdict.where(agree).select("note_id", "_row.*")), conflicts

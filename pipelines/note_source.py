@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
@@ -17,7 +17,9 @@ from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pipelines.csv_source import find_csv_files, read_csv
 from pipelines.note_columns import CORRUPT, NoteColumns, map_columns
 from pipelines.note_formats import detect_format
+from pipelines.source_changes import net_rows, read_changes
 from pipelines.source_files import (
+    FILE,
     SourceFile,
     escape_pattern,
     files_of,
@@ -46,7 +48,11 @@ _URI_OF_FILE = re.compile(r" file (\w+:/\S+?)[.,;]?(?=\s)")
 class NoteSource:
     """One source of notes: exactly one of ``path`` and ``table`` is set.
 
-    ``version`` pins a Delta table, so that every scan of a run reads the same notes.
+    ``since`` and ``until`` are storetimes, ``YYYY-MM-DD HH:MM:SS`` in UTC: rows from the one on and
+    before the other are read, and all that have none. ``withdrawn_ids`` are notes taken back,
+    beside those whose rows say so. ``version`` pins a Delta table, so that every scan of a run
+    reads the same notes. With ``changed_only`` the rows of a Delta table that came after
+    ``changed_since`` are read: the version at which it was read last, None where there is none.
     """
 
     columns: NoteColumns
@@ -54,7 +60,17 @@ class NoteSource:
     table: str | None = None
     format: str = "auto"
     limit: int | None = None
+    since: str | None = None
+    until: str | None = None
+    withdrawn_ids: tuple[str, ...] = field(default=(), repr=False)
+    changed_only: bool = False
+    changed_since: int | None = None
     version: int | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it may hold no rows on a quiet day."""
+        return self.changed_only or self.since is not None or self.until is not None
 
     def describe(self) -> str:
         """The source as a user would write it."""
@@ -67,11 +83,8 @@ def pin_source(spark: SparkSession, source: NoteSource) -> NoteSource:
     Raises:
         InputError: nothing is at a path, or it is not a Delta table; a name is no table's.
     """
-    if source.table is not None:
-        name = _sql_name(source.table)
-    elif source.path is not None and source_format(source) == "delta":
-        name = f"delta.{quote(source.path)}"
-    else:
+    name = delta_name(source)
+    if name is None:
         return source
     try:
         history = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1")
@@ -83,7 +96,16 @@ def pin_source(spark: SparkSession, source: NoteSource) -> NoteSource:
     return source if latest is None else replace(source, version=latest["version"])
 
 
-def _sql_name(table: str) -> str:
+def delta_name(source: NoteSource) -> str | None:
+    """The name in SQL of what may be a Delta table; None: it is none."""
+    if source.table is not None:
+        return sql_name(source.table)
+    if source.path is not None and source_format(source) == "delta":
+        return f"delta.{quote(source.path)}"
+    return None
+
+
+def sql_name(table: str) -> str:
     parts = name_parts(table)
     if len(parts) == 2 and parts[0].lower() in _FORMATS and "/" in parts[1]:
         raise InputError(f"{table} is a path: give --notes {parts[1]} --format {parts[0].lower()}")
@@ -99,6 +121,11 @@ def source_format(source: NoteSource) -> str:
     return detect_format(str(source.path)) if source.format == "auto" else source.format
 
 
+def note_ids(spark: SparkSession, ids: Sequence[str]) -> DataFrame:
+    """Ids as rows (column ``note_id``), each once: as literals they would stand in query plans."""
+    return spark.createDataFrame([(i,) for i in dict.fromkeys(ids)], "note_id string")
+
+
 def csv_files(source: NoteSource) -> tuple[SourceFile, ...]:
     """The files of a CSV source as they are now, before they are read; of another source none."""
     if source.path is None or source_format(source) != "csv":
@@ -109,11 +136,14 @@ def csv_files(source: NoteSource) -> tuple[SourceFile, ...]:
 def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
     """The rows of a source as they are, and ``source_files.FILE`` where Spark reads from files.
 
+    All of them: neither times nor a limit are looked at here.
+
     Raises:
         InputError: nothing is there, it is not readable as notes, or it has no columns.
     """
     try:
-        rows = _load(spark, source)
+        load = _load if source.changed_since is None else _load_changes
+        rows = load(spark, source)
     except InputError:
         raise
     except Exception as error:  # a broken file comes as a bare Java error, not as Spark's own
@@ -125,9 +155,11 @@ def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
         )
     if not rows.columns:
         raise InputError(f"{source.describe()} holds no notes: give a place that has at least one")
+    if FILE in map(str.lower, rows.columns):
+        raise InputError(f"the notes have a column {FILE}, which is our own name: rename it")
     if source.table is None and source_format(source) in ("parquet", "json"):
-        rows = with_file(rows)
-    return rows if source.limit is None else rows.limit(source.limit)
+        return with_file(rows)
+    return rows
 
 
 def refuse_missing_columns(spark: SparkSession, source: NoteSource, files: Sequence[str]) -> None:
@@ -156,7 +188,7 @@ def refuse_missing_columns(spark: SparkSession, source: NoteSource, files: Seque
 
 def _load(spark: SparkSession, source: NoteSource) -> DataFrame:
     if source.table is not None:
-        name = _sql_name(source.table)
+        name = sql_name(source.table)
         if source.version is None:
             return spark.table(name)
         return spark.sql(f"SELECT * FROM {name} VERSION AS OF {source.version}")
@@ -182,6 +214,27 @@ def _load(spark: SparkSession, source: NoteSource) -> DataFrame:
     # row would be lost as a whole.
     options |= {"allowUnquotedControlChars": "true", "columnNameOfCorruptRecord": CORRUPT}
     return spark.read.options(**options).json(spark_path(path))
+
+
+def _load_changes(spark: SparkSession, source: NoteSource) -> DataFrame:
+    """The rows of a pinned Delta table that came after ``changed_since``.
+
+    All rows where that cannot be told: the table was made anew, its change data feed was off at
+    some time, or its history is gone. The ledger knows what is done of them.
+    """
+    since, until = source.changed_since, source.version
+    if since is None or until is None or since > until:
+        return _load(spark, source)
+    if since == until:
+        return _load(spark, source).limit(0)
+    table = None if source.table is None else sql_name(source.table)
+    try:
+        changes = read_changes(spark, source.path, table, since, until)
+        return net_rows(changes, source.columns.names())
+    except Exception as error:
+        if error_class(error).startswith("DELTA_"):
+            return _load(spark, source)
+        raise
 
 
 def _reader(spark: SparkSession, options: Mapping[str, str]) -> DataFrameReader:

@@ -82,7 +82,8 @@ def verify_notes(
         InputError: the notes cannot be read.
     """
     with open_input(spark, source, key, max_characters) as notes:
-        good, conflicts = one_row_each(notes.rows.where("rule IS NULL AND NOT withdrawn"))
+        good, conflicts = one_row_each(notes.rows.where("rule IS NULL"))
+        good = good.where("NOT withdrawn")
         refused = notes.rows.where("rule IS NOT NULL").select("note_id", "text_hash")
         if conflicts is not None:
             refused = refused.unionByName(conflicts.select("note_id", "text_hash"))

@@ -20,8 +20,10 @@ from pipelines.table_root import TableRoot
 
 # The first slice tells the speed; at the slowest engine measured (1.3 notes/s) it takes a minute.
 FIRST_SLICE_CHARACTERS = 200_000
-# No slice is a smaller share than this: each is a commit.
+# No slice is a smaller share than this, nor has less text: each is a commit of a second or two, and
+# slices that cost little more than that would tell that the engine is slow.
 SMALLEST_SLICE = 0.002
+LEAST_SLICE_CHARACTERS = FIRST_SLICE_CHARACTERS // 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class PredictionTable:
         own = rows.where(F.col("model_fingerprint") == self.model_fingerprint)
         # Two runs at once may have scored the same window.
         return own.select(*schemas.PREDICTION.names).dropDuplicates(["window_hash"])
+
+    def failures(self) -> DataFrame | None:
+        """``window_hash, failure`` of the windows that the model cannot score; None: no such."""
+        rows = self.stored().where("failure IS NOT NULL").select("window_hash", "failure")
+        return None if rows.isEmpty() else rows
 
     def known(self) -> DataFrame | None:
         """``stored``, or None where this model has scored nothing yet."""
@@ -63,6 +70,7 @@ class PredictionTable:
         total = missing.agg(F.sum(F.length("text"))).first()
         characters = int(total[0] or 0) if total else 0
         begin, share = 0.0, FIRST_SLICE_CHARACTERS / max(characters, 1)
+        least = max(SMALLEST_SLICE, LEAST_SLICE_CHARACTERS / max(characters, 1))
         while characters and begin < 1:
             # A last slice that would be tiny is done with the one before it.
             end = 1.0 if begin + 1.3 * share >= 1 else begin + share
@@ -72,15 +80,16 @@ class PredictionTable:
             append_rows(self.root, schemas.PREDICTIONS, rows)
             seconds = max(time.monotonic() - started, 1e-3)
             share = (end - begin) * slice_seconds / seconds
-            share = min(4 * (end - begin), max(share, SMALLEST_SLICE))
+            share = min(4 * (end - begin), max(share, least))
             begin = end
             scored(int(characters * begin), characters)
 
     def count(self, windows: DataFrame) -> tuple[int, int]:
-        """How many of these distinct windows are stored, and their word-pieces."""
+        """How many of these distinct windows have predictions, and their word-pieces."""
         row = (
             self.stored()
             .join(windows.select("window_hash"), on="window_hash", how="left_semi")
+            .where("failure IS NULL")
             .agg(F.count(F.lit(1)), F.coalesce(F.sum("wordpieces"), F.lit(0)))
             .first()
         )

@@ -11,28 +11,18 @@ from pipelines.run_record import RunRecord
 from pipelines.table_root import TableRoot
 
 
-def quarantine(
-    spark: SparkSession,
-    root: TableRoot,
-    record: RunRecord,
-    judged: DataFrame,
-    conflicts: DataFrame | None,
-) -> int:
+def quarantine(spark: SparkSession, root: TableRoot, record: RunRecord, refused: DataFrame) -> int:
     """Writes refused rows down, once however often they come.
 
     Args:
         spark: the session.
         root: where the table is.
         record: the run that refuses them.
-        judged: rows with ``rule`` and ``detail`` (see ``note_selection.judge_notes``).
-        conflicts: notes whose latest rows disagree (see ``note_selection.one_row_each``).
+        refused: ``note_id, text_hash, rule, detail``; the detail without text.
 
     Returns:
-        how many are refused in this run, those that were written down before among them.
+        how many are refused, those that were written down in an earlier run among them.
     """
-    refused = judged.where("rule IS NOT NULL").select("note_id", "text_hash", "rule", "detail")
-    if conflicts is not None:
-        refused = refused.unionByName(conflicts)
     rows = refused.dropDuplicates(["note_id", "text_hash", "rule"]).withColumns(
         {
             "row_hint": F.coalesce("note_id", "text_hash"),

@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from pipelines.caching import kept
 from pipelines.note_columns import map_columns, missing_parts
@@ -17,6 +18,7 @@ from pipelines.note_selection import RowCounts, count_rows, judge_notes, with_te
 from pipelines.note_source import (
     NoteSource,
     csv_files,
+    note_ids,
     pin_source,
     read_notes,
     refuse_missing_columns,
@@ -60,7 +62,11 @@ class RunInput:
 
 @contextmanager
 def open_input(
-    spark: SparkSession, source: NoteSource, key: bytes, max_characters: int
+    spark: SparkSession,
+    source: NoteSource,
+    key: bytes,
+    max_characters: int,
+    raw: DataFrame | None = None,
 ) -> Iterator[RunInput]:
     """Reads a source once, and gives its rows for as long as the context lasts.
 
@@ -69,23 +75,50 @@ def open_input(
         source: where the notes are.
         key: for the hashes of texts.
         max_characters: longer notes are refused.
+        raw: rows of the source, where they come from a stream of it.
 
     Raises:
         InputError: there are no notes, or they cannot be read; nothing was written.
     """
-    source = pin_source(spark, source)
-    csv = csv_files(source)
-    raw = read_notes(spark, source)
-    notes = with_text_hash(spark, map_columns(raw, source.columns), key)
-    judged = judge_notes(notes, max_characters)
+    csv: tuple[SourceFile, ...] = ()
+    is_part = source.is_part or raw is not None
+    may_change = source.limit is not None or raw is not None
+    if raw is None:
+        source = pin_source(spark, source)
+        if source.changed_only and source.version is None:
+            raise InputError(
+                f"changed_only reads what came into a Delta table, and {source.describe()} is "
+                "none: leave --changed-only out, or import the notes (jobs/import_notes.py)"
+            )
+        csv = csv_files(source)
+        raw = read_notes(spark, source)
+    chosen = choose_rows(map_columns(raw, source.columns), source)
+    judged = judge_notes(with_text_hash(spark, chosen, key), max_characters)
     # A limit may choose other rows each time it is computed.
-    with nullcontext(judged) if source.limit is None else kept(judged) as rows:
+    with kept(judged) if may_change else nullcontext(judged) as rows:
         counts = _counted(source, rows)
-        if not counts.rows_read:
+        if not counts.rows_read and not is_part:
             raise InputError(f"{source.describe()} holds no notes: it must have at least one")
         refuse_missing_columns(spark, source, counts.doubtful)
         missing = missing_parts(raw, source.columns)
         yield RunInput(source, rows.drop(FILE), counts, missing, counts.files or csv)
+
+
+def choose_rows(rows: DataFrame, source: NoteSource) -> DataFrame:
+    """Mapped rows of the times and up to the number that a source names, withdrawn ones marked."""
+    for limit, is_inside in (
+        (source.since, F.col("storetime") >= F.lit(source.since).cast("timestamp")),
+        (source.until, F.col("storetime") < F.lit(source.until).cast("timestamp")),
+    ):
+        if limit is not None:
+            rows = rows.where(F.col("storetime").isNull() | is_inside)
+    if source.withdrawn_ids:
+        ids = note_ids(rows.sparkSession, source.withdrawn_ids)
+        listed = F.broadcast(ids.withColumn("_listed", F.lit(True)))
+        rows = rows.join(listed, on="note_id", how="left")
+        is_listed = F.coalesce("_listed", F.lit(False))
+        rows = rows.withColumn("withdrawn", F.col("withdrawn") | is_listed).drop("_listed")
+    return rows if source.limit is None else rows.limit(source.limit)
 
 
 def _counted(source: NoteSource, judged: DataFrame) -> RowCounts:

@@ -12,7 +12,8 @@ from datetime import datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.entity_table import append_rows, replace_row
+from pipelines.entity_table import append_rows, replace_row, update_rows
+from pipelines.existing_tables import find_table
 from pipelines.schemas import ENTITIES, NOTE_WINDOWS, PROCESSED_NOTES, RUNS
 from pipelines.table_root import TableRoot
 
@@ -21,6 +22,8 @@ from pipelines.table_root import TableRoot
 class RunRecord:
     """One row of ``runs``. ``notes`` are those that the source holds, once each; ``windows`` and
     all that follows count what this run worked on. Counts are of this run and None until it ends.
+    ``withdrawn_notes`` are rows of the source, ``removed_notes`` those that lost their rows here;
+    ``holder`` and ``heartbeat`` are a lease (see ``run_lease``), while the run is at work.
     ``missing_details`` (for the summary only) are those whose columns the source does not have.
     """
 
@@ -42,6 +45,7 @@ class RunRecord:
     quarantined_notes: int = 0
     repeated_rows: int = 0
     withdrawn_notes: int = 0
+    removed_notes: int = 0
     notes_with_lost_details: int = 0
     unchanged_notes: int | None = None
     windows: int | None = None
@@ -53,6 +57,8 @@ class RunRecord:
     entities: int | None = None
     seconds: float | None = None
     inference_seconds: float | None = None
+    holder: str | None = None
+    heartbeat: datetime | None = None
     labels: tuple[tuple[str, int], ...] = ()
     missing_details: tuple[str, ...] = ()
 
@@ -72,6 +78,12 @@ def begin(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
     append_rows(root, RUNS, _row(spark, record))
 
 
+def beat(spark: SparkSession, root: TableRoot, run_id: str, at: datetime) -> bool:
+    """Writes down when a run at work was last alive; False: it has no row any more."""
+    row = spark.createDataFrame([(run_id, at)], "run_id string, heartbeat timestamp")
+    return update_rows(spark, root, RUNS, row, key="run_id") > 0
+
+
 def finish(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
     """Writes the row of a run over the one that it began with."""
     replace_row(spark, root, RUNS, _row(spark, record), key="run_id")
@@ -80,6 +92,23 @@ def finish(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
 def _row(spark: SparkSession, record: RunRecord) -> DataFrame:
     values = asdict(record)
     return spark.createDataFrame([tuple(values[n] for n in RUNS.schema.names)], RUNS.schema)
+
+
+def last_version(
+    spark: SparkSession, root: TableRoot, source: str, pipeline: str, settings: str
+) -> int | None:
+    """The version of a Delta source at which the last run with these settings was done, if any."""
+    runs = find_table(spark, root, RUNS)
+    if runs is None:
+        return None
+    same = (
+        (F.col("input") == source)
+        & (F.col("pipeline_fingerprint") == pipeline)
+        & (F.col("settings_digest") == settings)
+    )
+    done = runs.where(same & (F.col("status") == "done"))
+    last = done.orderBy(F.desc("start")).select("input_version").first()
+    return None if last is None or last[0] is None else int(last[0])
 
 
 def completed(spark: SparkSession, root: TableRoot, record: RunRecord, end: datetime) -> RunRecord:

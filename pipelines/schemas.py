@@ -38,7 +38,11 @@ WINDOW = _struct(
     note_id=STRING, window_index=INT, begin=INT, end=INT, window_hash=STRING, text=STRING
 )
 SPANS = T.ArrayType(_struct(begin=INT, end=INT, label=STRING, score=FLOAT), containsNull=False)
-PREDICTION = _struct(window_hash=STRING, spans=SPANS, wordpieces=INT, unread_characters=INT)
+PREDICTION = _table(
+    {"window_hash": STRING, "spans": SPANS, "wordpieces": INT, "unread_characters": INT},
+    # Why the model has no answer: then there are no spans and no word-pieces.
+    {"failure": STRING},
+)
 ENTITY = _struct(
     entity_id=STRING,
     begin=INT,
@@ -115,12 +119,15 @@ NOTE_WINDOWS = Table(
 )
 PREDICTIONS = Table(
     "predictions",
-    _struct(
-        window_hash=STRING,
-        model_fingerprint=STRING,
-        spans=SPANS,
-        wordpieces=INT,
-        unread_characters=INT,
+    _table(
+        {
+            "window_hash": STRING,
+            "model_fingerprint": STRING,
+            "spans": SPANS,
+            "wordpieces": INT,
+            "unread_characters": INT,
+        },
+        {"failure": STRING},
     ),
     statistics=("window_hash", "model_fingerprint"),
 )
@@ -184,6 +191,7 @@ RUNS = Table(
             "quarantined_notes": LONG,
             "repeated_rows": LONG,
             "withdrawn_notes": LONG,
+            "removed_notes": LONG,
             "notes_with_lost_details": LONG,
             "unchanged_notes": LONG,
             "windows": LONG,
@@ -195,6 +203,8 @@ RUNS = Table(
             "entities": LONG,
             "seconds": DOUBLE,
             "inference_seconds": DOUBLE,
+            "holder": STRING,
+            "heartbeat": TIMESTAMP,
         },
     ),
     statistics=("run_id", "start", "status"),

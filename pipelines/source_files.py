@@ -91,7 +91,7 @@ def needs_recursion(files: Iterable[PurePath]) -> bool:
 
 
 def with_file(rows: DataFrame) -> DataFrame:
-    """Adds ``FILE`` to rows that Spark reads from files."""
+    """Adds ``FILE`` to rows that Spark reads from files, which have no such column."""
     if _METADATA in map(str.lower, rows.columns):
         return rows  # the source's own column hides Spark's
     described = F.struct(

@@ -126,6 +126,12 @@ CHECKS = (
         "a window has no prediction of the model that the note was done with",
     ),
     Check(
+        "failed_windows",
+        "window_texts",
+        "note_id IS NOT NULL AND has_failed",
+        "a note is done in which the model failed on a window",
+    ),
+    Check(
         "window_lengths",
         "window_texts",
         "shortest <> longest",

@@ -65,7 +65,9 @@ def drop_predictions(spark: SparkSession, root: TableRoot, retention: Retention)
     chosen = []
     if retention.unused:
         used = tables["note_windows"].select("window_hash")
-        chosen.append(predictions.join(used, on="window_hash", how="left_anti"))
+        # A window on which the model failed is no note's, and has to be known all the same.
+        scored = predictions.where("failure IS NULL")
+        chosen.append(scored.join(used, on="window_hash", how="left_anti"))
     if retention.other_models:
         owners = tables["processed_notes"].select("run_id")
         models = tables["runs"].join(owners, on="run_id", how="left_semi")

@@ -201,7 +201,8 @@ def _check_columns(found: T.StructType, table: Table, root: TableRoot) -> None:
         differing = sorted(name for name, _ in here.items() ^ wanted.items())
         raise InputError(
             f"the table {table.name} in {root.describe()} has other columns than this release "
-            f"writes ({', '.join(dict.fromkeys(differing))}): give --output another place"
+            f"writes ({', '.join(dict.fromkeys(differing))}): jobs/maintain_tables.py upgrades "
+            "tables of an older release; else give --output another place"
         )
 
 

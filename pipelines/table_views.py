@@ -145,7 +145,13 @@ def _window_texts(tables: Tables) -> DataFrame:
     bad = F.expr("exists(spans, s -> s.`begin` < 0 OR s.`end` <= s.`begin`)")
     predictions = (
         tables["predictions"]
-        .select(*keys, spans.alias("spans"), bad.alias("bad"), F.expr("array_max(spans.`end`) e"))
+        .select(
+            *keys,
+            spans.alias("spans"),
+            bad.alias("bad"),
+            F.expr("array_max(spans.`end`) e"),
+            F.col("failure").isNotNull().alias("failed"),
+        )
         .groupBy(*keys)
         .agg(
             F.count(F.lit(1)).alias("predictions"),
@@ -153,6 +159,7 @@ def _window_texts(tables: Tables) -> DataFrame:
             F.max("spans").alias("last_spans"),
             F.max("bad").alias("has_bad_span"),
             F.max("e").alias("last_span_end"),
+            F.max("failed").alias("has_failed"),
         )
     )
     return windows.join(predictions, on=keys, how="full_outer")

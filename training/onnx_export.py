@@ -7,18 +7,27 @@ Knows nothing of Spark; who keeps the folder, and where, is jobs/export_model.py
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForTokenClassification
+import transformers
+from transformers import BertForTokenClassification
 from transformers.utils import logging as transformers_logging
 
 from udfs.bert_config import BertConfig
 from udfs.errors import InputError
-from udfs.model_package import CONFIG, TOKENIZER, load_manifest
+from udfs.model_package import (
+    CONFIG,
+    EXPORT_DIGESTS,
+    TOKENIZER,
+    load_manifest,
+    sha256_of,
+)
 from udfs.vocabulary import read_vocabulary
 
 OPSET = 17
@@ -38,7 +47,7 @@ def export_package(package: Path, target: Path) -> None:
         InputError: the folder cannot be written.
     """
     manifest = load_manifest(package)
-    BertConfig.from_file(package / CONFIG)
+    shape = BertConfig.from_file(package / CONFIG)
     vocabulary = read_vocabulary((package / TOKENIZER).read_text(encoding="utf-8"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +60,10 @@ def export_package(package: Path, target: Path) -> None:
         (scratch / "assets").mkdir()
         _write_lines(scratch / "assets" / "vocab.txt", vocabulary)
         _write_lines(scratch / "assets" / "labels.txt", manifest.labels)
-        _write_graph(package, scratch / "model.onnx")
+        _write_graph(package, shape, len(manifest.labels), scratch / "model.onnx")
+        files = [path for path in sorted(scratch.rglob("*")) if path.is_file()]
+        digests = {path.relative_to(scratch).as_posix(): sha256_of(path) for path in files}
+        (scratch / EXPORT_DIGESTS).write_text(json.dumps(digests, indent=2), encoding="utf-8")
         scratch.chmod(0o755)
         try:
             scratch.rename(target)
@@ -66,10 +78,18 @@ def _write_lines(path: Path, lines: tuple[str, ...] | list[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
-def _write_graph(package: Path, path: Path) -> None:
+def _write_graph(package: Path, shape: BertConfig, n_labels: int, path: Path) -> None:
     transformers_logging.disable_progress_bar()
-    model = AutoModelForTokenClassification.from_pretrained(
-        package, local_files_only=True, attn_implementation="eager", dtype=torch.float32
+    # Not from config.json: some keys of it, such as `_attn_implementation`, would make transformers
+    # look for code of others (with the package `kernels` installed, fetch and run it).
+    config = transformers.BertConfig(**asdict(shape), num_labels=n_labels)
+    model = BertForTokenClassification.from_pretrained(
+        package,
+        config=config,
+        local_files_only=True,
+        use_safetensors=True,
+        attn_implementation="eager",
+        dtype=torch.float32,
     ).eval()
     ids = torch.ones(2, 8, dtype=torch.long)
     axes = {name: {0: "batch", 1: "length"} for name in (*INPUTS, OUTPUT)}

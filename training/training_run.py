@@ -30,7 +30,7 @@ from training.scoring import Scores, predict_documents, score_documents
 from udfs.devices import resolve_device
 from udfs.errors import InputError
 from udfs.label_scheme import bio_labels
-from udfs.model_package import ModelManifest
+from udfs.model_package import NAME_RULE, ModelManifest, is_name
 from udfs.token_classifier import TokenClassifier
 
 LOSS_EVERY = 20  # steps in one point of the loss curve
@@ -59,6 +59,8 @@ class TrainingRequest:
             )
         if self.threads < 1:
             raise InputError(f"threads {self.threads} must be at least 1")
+        if not is_name(self.name):
+            raise InputError(f"the name {self.name!r} of the model {NAME_RULE}; give --name")
 
     @property
     def corpus_form(self) -> str:

@@ -7,22 +7,32 @@ No exception that leaves this module holds text: only note ids, hashes and class
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from udfs import records
 from udfs.entity_merging import ScoredWindow
-from udfs.errors import PredictionError
-from udfs.label_scheme import Span
-from udfs.note_annotation import AnnotationSettings, Classifier, annotate_note
+from udfs.errors import ClinspanError, PredictionError
+from udfs.label_scheme import Span, WindowFailure, WindowPrediction
+from udfs.note_annotation import AnnotationSettings, annotate_note
 from udfs.segmentation import segment_note
 from udfs.text_hash import keyed_hash
 
 # Rows in one batch that goes back to Spark: a 10 MB note alone has 100,000 windows.
 ROWS_PER_BATCH = 10_000
+
+
+class WindowClassifier(Protocol):
+    """What scores windows; an isolated one (see ``isolation``) answers for a broken window, too."""
+
+    def predict(
+        self, texts: Sequence[str]
+    ) -> Sequence[WindowPrediction] | Sequence[WindowPrediction | WindowFailure]:
+        """One answer for each window text, in order."""
+        ...
 
 
 def segment_batches(batches: Iterable[pa.RecordBatch], key: bytes) -> Iterator[pa.RecordBatch]:
@@ -48,7 +58,7 @@ def _window_rows(
 
 def classify_batches(
     batches: Iterable[pa.RecordBatch],
-    classifier: Classifier,
+    classifier: WindowClassifier,
     buffer_windows: int,
     buffer_characters: int = 4_000_000,
 ) -> Iterator[pa.RecordBatch]:
@@ -73,20 +83,28 @@ def classify_batches(
         yield _classify(hashes, texts, classifier)
 
 
-def _classify(hashes: list[str], texts: list[str], classifier: Classifier) -> pa.RecordBatch:
+_NOTHING = WindowPrediction((), wordpieces=0, unread_characters=0)
+
+
+def _classify(hashes: list[str], texts: list[str], classifier: WindowClassifier) -> pa.RecordBatch:
     try:
-        predictions = classifier.predict(texts)
+        answers = classifier.predict(texts)
+    except ClinspanError:
+        raise
     except Exception as error:
         raise PredictionError(
             f"the model failed ({type(error).__name__}) on {len(texts)} windows, the first with "
             f"hash {hashes[0][:12]}…; lower model.tokens_per_batch if memory was short"
         ) from None
+    failures = [a.reason if isinstance(a, WindowFailure) else None for a in answers]
+    predictions = [_NOTHING if isinstance(a, WindowFailure) else a for a in answers]
     return records.to_batch(
         {
             "window_hash": hashes,
             "spans": [[_span_row(span) for span in p.spans] for p in predictions],
             "wordpieces": [p.wordpieces for p in predictions],
             "unread_characters": [p.unread_characters for p in predictions],
+            "failure": failures,
         },
         records.PREDICTION,
     )

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from udfs.errors import ModelPackageError
 
+# BERT has 12 or 24. Before the weights are compared with it, the list of all tensors is made.
+MOST_LAYERS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class BertConfig:
@@ -51,10 +54,15 @@ class BertConfig:
                 )
         try:
             config = cls(**{name: kind(raw[name]) for name, kind in _CONFIG_TYPES.items()})
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelPackageError(
                 f"{path}: {error} is missing or not a number; copy the package again"
             ) from None
+        if not 1 <= config.num_hidden_layers <= MOST_LAYERS:
+            raise ModelPackageError(
+                f"{path}: num_hidden_layers is {config.num_hidden_layers}, it must be from 1 to "
+                f"{MOST_LAYERS}; copy the package again"
+            )
         heads = config.num_attention_heads
         if heads < 1 or config.hidden_size % heads:
             raise ModelPackageError(

@@ -44,6 +44,13 @@ class WindowPrediction:
     unread_characters: int
 
 
+@dataclass(frozen=True, slots=True)
+class WindowFailure:
+    """Why a window has no prediction, without text: ``died``, ``hung`` or an exception's class."""
+
+    reason: str
+
+
 def bio_labels(entity_labels: Sequence[str]) -> tuple[str, ...]:
     """``["Chemical"]`` → ``("O", "B-Chemical", "I-Chemical")``: the tags of a model, in order."""
     return ("O", *(f"{prefix}-{label}" for label in entity_labels for prefix in "BI"))

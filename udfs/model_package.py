@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -21,6 +22,7 @@ MANIFEST = "ner_model.json"
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
+EXPORT_DIGESTS = "sha256.json"  # in the ONNX form of a package: each of its files → sha256
 FORMAT_VERSION = 1
 # Part of every model's fingerprint: raise it when tokenization, the cutting of long windows, the
 # decoding of tags or the score changes, so that stored predictions of the old rules are not used.
@@ -28,6 +30,10 @@ PREDICTION_RULES_VERSION = 1
 REQUIRED_FILES = (WEIGHTS, CONFIG, TOKENIZER)
 # Files that can run code when loaded; a package that holds one is refused, listed or not.
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5")
+
+# It stands in statements, tables and messages: nothing that a query or a terminal would act on.
+_NAME = re.compile(r"[\w .:+@()/-]{1,200}")
+NAME_RULE = "must be 1 to 200 letters, digits, spaces and . : + @ ( ) / - _"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,33 @@ class ModelManifest:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
+def is_name(name: str) -> bool:
+    """Whether a model may have this name, see ``NAME_RULE``."""
+    return _NAME.fullmatch(name) is not None
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_export(folder: Path) -> None:
+    """Compares the ONNX form of a package with the digests in it.
+
+    Raises:
+        ModelPackageError: a file is missing, altered or truncated.
+    """
+    try:
+        digests = json.loads((folder / EXPORT_DIGESTS).read_text(encoding="utf-8"))
+        whole = all(sha256_of(folder / name) == digest for name, digest in digests.items())
+    except (OSError, ValueError, AttributeError):
+        whole = False
+    if not whole:
+        raise ModelPackageError(
+            f"the ONNX form of the model in {folder} is altered or cut off: remove that folder, "
+            "and the next run makes it anew"
+        )
 
 
 def write_manifest(folder: Path, manifest: ModelManifest) -> None:
@@ -145,6 +174,8 @@ def _check_shape(path: Path, raw: object) -> None:
     for key, kind in (("name", str), ("labels", list), ("files", dict)):
         if not isinstance(raw.get(key), kind):
             refuse(f"{key!r} is missing or not a {kind.__name__}")
+    if not is_name(raw["name"]):
+        refuse(f"the name {raw['name'][:50]!r} {NAME_RULE}")
     if raw.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         refuse(f"format_version is {raw['format_version']!r}, this release reads {FORMAT_VERSION}")
     for key in ("max_wordpieces", "overlap"):

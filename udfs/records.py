@@ -37,6 +37,8 @@ PREDICTION = pa.schema(
         pa.field("spans", pa.list_(pa.field("element", SPAN, nullable=False)), nullable=False),
         pa.field("wordpieces", pa.int32(), nullable=False),
         pa.field("unread_characters", pa.int32(), nullable=False),
+        # Why the model has no answer: then there are no spans and no word-pieces.
+        pa.field("failure", pa.string()),
     ]
 )
 

@@ -35,6 +35,7 @@ def rows_to_predictions(
             for name in ("window_hash", "wordpieces", "unread_characters"):
                 columns[name] += row[name]
             columns["spans"] += _spans(row, scheme)
+            columns["failure"] += [None] * len(row["window_hash"])
         yield records.to_batch(columns, records.PREDICTION)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from udfs import watchdog
 from udfs.bert_config import BertConfig
 from udfs.bert_encoder import BertEncoder
 from udfs.devices import resolve_device, resolve_precision
@@ -118,6 +119,7 @@ class TokenClassifier:
         pieces.sort(key=lambda item: item[1].begin - item[1].end)
         result = np.empty((int(starts[-1]), len(self.manifest.labels)), dtype=np.float32)
         for batch in _batches(pieces, self.tokens_per_batch):
+            watchdog.beat()
             logits = self._run_batch(windows, batch)
             for row, (i, piece) in enumerate(batch):
                 begin = starts[i] + piece.decides_from

@@ -21,7 +21,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
-from udfs.errors import ModelPackageError
+from udfs.errors import ModelPackageError, PredictionError
 
 # WordPiece's own limit (max_input_chars_per_word): a longer word is read as one unknown token.
 LONGEST_WORD = 100
@@ -101,8 +101,18 @@ class WindowTokenizer:
         return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
     def encode(self, texts: Sequence[str]) -> list[EncodedWindow]:
-        """Every text whole, in order, however long it is."""
-        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        """Every text whole, in order, however long it is.
+
+        Raises:
+            PredictionError: the tokenizer failed; its own message may quote a text.
+        """
+        try:
+            encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        except BaseException as error:
+            # A panic of Rust is no Exception, so nobody above would catch it.
+            if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+                raise PredictionError(f"the tokenizer failed ({type(error).__name__})") from None
+            raise
         return [_columns(encoding) for encoding in encodings]
 
 

@@ -52,7 +52,7 @@ def client(
     environment = spark_environment | {"PYSPARK_PYTHON": str(strange_python)}
     folder = workplace / "connect-server"
     folder.mkdir()
-    log = processes.start("connect-server", command, environment, folder)
+    log = processes.start("connect-server", command, environment, folder).log
     processes.wait_for_port(port, "the Connect server", log)
     remote = {"SPARK_REMOTE": f"sc://127.0.0.1:{port}", "PYTHONPATH": str(REPOSITORY)}
 

@@ -11,7 +11,8 @@ import pytest
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 # Of one machine: spark-submit's --master, and a driver that does no task's work.
-LOCAL_ONLY = {"spark.master", "spark.driver.memory"}
+# On a cluster executors may run as another user than the driver.
+LOCAL_ONLY = {"spark.master", "spark.driver.memory", "spark.hadoop.fs.permissions.umask-mode"}
 
 
 def settings_of(path: Path) -> dict[str, str]:

@@ -55,6 +55,12 @@ def test_both_places_in_one_source_are_a_fault(faults):
         "model.precision=float16",
         "model.tokens_per_batch=0",
         "model.buffer_windows=-1",
+        "notes.since=yesterday",
+        "notes.until=5",
+        "notes.changed_only=1",
+        "model.hang_seconds=0",
+        "run.trigger=always",
+        "run.wait_seconds=-1",
         "entities.labels=[]",
         "entities.labels=[A, A]",
         "entities.labels=[1]",
@@ -141,3 +147,12 @@ def test_messages_hide_what_may_be_the_hash_key(faults):
 def test_long_values_are_cut(faults):
     (fault,) = faults(f"notes.format={'x' * 1000}")
     assert len(fault) < 300
+
+
+def test_parts_of_a_source_that_exclude_each_other_are_refused(faults):
+    day = ("notes.since=2150-01-02", "notes.until=2150-01-02")
+    (fault,) = faults(*day)
+    assert "must be later than notes.since 2150-01-02 00:00:00" in fault
+    for other in ("notes.limit=5", "notes.since=2150-01-02", "notes.until=2150-01-02"):
+        (fault,) = faults("notes.changed_only=true", other)
+        assert f"takes no {other.partition('=')[0]} beside it" in fault

@@ -63,17 +63,28 @@ def test_defaults_are_the_documented_ones(load):
         "tokens_per_batch": 4096,
         "distribute": "auto",
         "buffer_windows": 4096,
+        "hang_seconds": 120.0,
     }
     assert settings.run.model_dump() == {
         "app_name": "clinspan-extract",
         "partitions": "auto",
         "slice_seconds": 30.0,
+        "trigger": "once",
+        "checkpoint": None,
+        "wait_seconds": 60.0,
         "max_quarantined_fraction": 0.05,
         "show_entities": 0,
         "max_note_characters": 20_000_000,
     }
     assert settings.entities.model_dump() == {"labels": None, "min_score": 0.0}
-    assert (settings.notes.format, settings.notes.limit) == ("auto", None)
+    assert settings.notes.model_dump(exclude={"path", "table", "columns"}) == {
+        "format": "auto",
+        "limit": None,
+        "since": None,
+        "until": None,
+        "withdrawn_list": None,
+        "changed_only": False,
+    }
     assert settings.security.hash_key_file == Path.home() / ".config/clinspan/hash_key"
 
 
@@ -189,3 +200,18 @@ def test_settings_need_no_spark_and_no_torch():
     )
     environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("2150-01-02", "2150-01-02 00:00:00"),
+        ("2150-01-02 03:04", "2150-01-02 03:04:00"),
+        ("2150-01-02T03:04:05", "2150-01-02 03:04:05"),
+        ("2150-01-02T03:04:05+02:00", "2150-01-02 01:04:05"),
+        ("2150-01-02T03:04:05Z", "2150-01-02 03:04:05"),
+    ],
+)
+def test_a_time_may_be_written_in_any_usual_way(load, given, stored):
+    assert load(f"notes.since={given}").notes.since == stored
+    assert load(**{"notes.until": given}).notes.until == stored

@@ -11,7 +11,7 @@ from jobs import choose_engine, export_model
 from pipelines.inference import TorchEngine
 from pipelines.spark_nlp_engine import SparkNlpEngine, spark_nlp_fingerprint
 from udfs.errors import InputError
-from udfs.model_package import ModelManifest
+from udfs.model_package import EXPORT_DIGESTS, ModelManifest
 
 FILES = {name: "0" * 64 for name in ("model.safetensors", "config.json", "tokenizer.json")}
 MANIFEST = ModelManifest("small", ("O", "B-X", "I-X"), FILES)
@@ -30,6 +30,7 @@ def exports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Path,
     def export(package: Path, target: Path) -> None:
         calls.append((package, target))
         target.mkdir(parents=True)
+        (target / EXPORT_DIGESTS).write_text("{}")
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(export_model, "_export", export)

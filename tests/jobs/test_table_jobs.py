@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import maintain_tables, purge_notes, verify_tables
+from jobs import maintain_tables, purge_notes, release_notes, verify_tables
 from jobs.exit_codes import exit_code
 from pipelines.note_purge import Purge, Remains
 from pipelines.table_checks import CHECKS
@@ -81,7 +81,7 @@ def test_an_id_that_is_no_number_is_not_quoted(tmp_path: Path, capsys) -> None:
     assert "id 2 is no whole number" in said and "Canary" not in said
 
 
-@pytest.mark.parametrize("job", [verify_tables, maintain_tables, purge_notes])
+@pytest.mark.parametrize("job", [verify_tables, maintain_tables, purge_notes, release_notes])
 def test_a_place_without_tables_ends_with_2(spark, job, tmp_path: Path, capsys) -> None:
     more = ["--note-id", "a"] if job is purge_notes else []
     assert job.main(["--output", str(tmp_path), *more]) == 2
@@ -95,7 +95,7 @@ def test_verify_tells_ids_and_what_is_wrong(
     monkeypatch.setenv("CLINSPAN_HASH_KEY", KEY)
     notes = ["--notes", str(made_root / "notes.jsonl"), "--set", "run.max_note_characters=100"]
     assert verify_tables.main(["--output", root, *notes]) == 0
-    assert "All 32 checks hold" in capsys.readouterr().out
+    assert "All 33 checks hold" in capsys.readouterr().out
 
     by_name = {check.name: check for check in CHECKS}
     warning = Finding(by_name["rows_gone"], 7, 1, ("r",))
@@ -136,6 +136,15 @@ def test_purge_tells_counts_and_what_remains(
     said = capsys.readouterr().out
     assert "Nothing of these notes stands in any table" in said
     assert "repeat with --vacuum tomorrow" in said and "Old files" not in said
+
+
+def test_release_tells_what_left_quarantine(spark, root: str, capsys) -> None:
+    assert release_notes.main(["--output", root, "--rule", "conflicting_texts"]) == 0
+    assert "Nothing was in quarantine" in capsys.readouterr().out
+    assert release_notes.main(["--output", root]) == 0
+    said = capsys.readouterr().out
+    assert "too_long" in said and "Nothing" not in said
+    assert spark.read.format("delta").load(f"{root}/quarantined_notes").isEmpty()
 
 
 def test_maintain_does_its_steps_in_order(spark, root: str, monkeypatch, capsys) -> None:
@@ -184,3 +193,6 @@ def test_errors_have_their_exit_codes(capsys) -> None:
     assert fail(ValueError("canary")) == 1
     said = capsys.readouterr().err
     assert "ValueError; what is committed stays" in said and "canary" not in said
+    assert fail(RuntimeError("canary: No space left on device")) == 1
+    said = capsys.readouterr().err
+    assert "a disk is full" in said and "canary" not in said

@@ -15,7 +15,7 @@ from pipelines.entity_table import add_missing, append_rows, replace_notes
 from pipelines.table_root import RootBusyError, TableRoot, create_tables, with_retries
 from udfs.errors import InputError
 
-PREDICTION_ROWS = [("h1", "m", [(0, 2, "Drug", 0.5)], 1, 0)]
+PREDICTION_ROWS = [("h1", "m", [(0, 2, "Drug", 0.5)], 1, 0, None)]
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,12 @@ def test_predictions_that_no_note_needs_are_dropped(spark, root: TableRoot) -> N
     predictions = root.read(spark, schemas.PREDICTIONS)
     count = predictions.count()
     other = predictions.selectExpr(
-        "window_hash", "'f0' AS model_fingerprint", "spans", "wordpieces", "unread_characters"
+        "window_hash",
+        "'f0' AS model_fingerprint",
+        "spans",
+        "wordpieces",
+        "unread_characters",
+        "failure",
     )
     append_rows(root, schemas.PREDICTIONS, other)
     assert drop_predictions(spark, root, Retention()) == 0

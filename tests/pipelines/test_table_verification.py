@@ -186,11 +186,13 @@ def break_predictions(b: Broken) -> None:
         "4": [[span], [span | {"label": "y"}]],
         "5": [[span], [span | {"score": 0.75}]],
         "6": [[span], [span, span | {"begin": 1, "end": 2}]],
+        "7": [[]],
     }
     for number, predictions in spans.items():
         for one in predictions:
             key = {"window_hash": number, "model_fingerprint": "f1"}
             row = key | {"spans": one, "wordpieces": 1, "unread_characters": 0}
+            row["failure"] = "died" if number == "7" else None
             b.rows["predictions"].append(row)
     for number, check in (
         ("2", "prediction_spans"),
@@ -198,8 +200,10 @@ def break_predictions(b: Broken) -> None:
         ("4", "contradictory_predictions"),
         ("5", None),
         ("6", "contradictory_predictions"),
+        ("7", "failed_windows"),
     ):
-        rows = b.add(f"hash {number}", *([check] if check else []), shown=number)
+        named_by = None if check == "failed_windows" else number
+        rows = b.add(f"hash {number}", *([check] if check else []), shown=named_by)
         rows["note_windows"][0]["window_hash"] = number
 
 

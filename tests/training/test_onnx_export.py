@@ -1,5 +1,6 @@
 """The ONNX form of a package: the same logits at any size, and the files beside the graph."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,14 @@ from transformers import AutoModelForTokenClassification
 
 from training.onnx_export import INPUTS, OPSET, OUTPUT, export_package
 from udfs.errors import InputError, ModelPackageError
-from udfs.model_package import load_manifest
+from udfs.model_package import (
+    CONFIG,
+    EXPORT_DIGESTS,
+    MANIFEST,
+    check_export,
+    load_manifest,
+    sha256_of,
+)
 
 
 @pytest.fixture
@@ -49,6 +57,29 @@ def test_vocabulary_and_labels_stand_at_their_ids(tiny_package: Path, exported: 
     assert lines("vocab.txt") == (tiny_package / "vocab.txt").read_text().splitlines()
     assert lines("labels.txt") == list(load_manifest(tiny_package).labels)
     assert sorted(path.name for path in exported.parent.iterdir()) == ["onnx"]
+
+
+def test_the_digests_beside_the_graph_are_those_of_all_files(exported: Path) -> None:
+    digests = json.loads((exported / EXPORT_DIGESTS).read_text())
+    assert set(digests) == {"model.onnx", "assets/vocab.txt", "assets/labels.txt"}
+    check_export(exported)
+    (exported / "assets" / "labels.txt").write_text("O\nB-Other\n")
+    with pytest.raises(ModelPackageError, match="altered or cut off"):
+        check_export(exported)
+
+
+def test_keys_of_the_config_that_bring_code_are_not_read(
+    tiny_package: Path, tmp_path: Path
+) -> None:
+    """With `_attn_implementation`, transformers would load a kernel by that name from a hub."""
+    path = tiny_package / CONFIG
+    evil = {"_attn_implementation": "somebody/kernel", "quantization_config": {"quant_method": "x"}}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **evil}))
+    manifest = json.loads((tiny_package / MANIFEST).read_text())
+    manifest["files"][CONFIG] = sha256_of(path)
+    (tiny_package / MANIFEST).write_text(json.dumps(manifest))
+    export_package(tiny_package, tmp_path / "onnx")
+    check_export(tmp_path / "onnx")
 
 
 def test_a_folder_that_another_process_made_meanwhile_stays(

@@ -9,6 +9,7 @@ GOOD: dict[str, object] = {
     "spans": [[{"begin": 0, "end": 2, "label": "X", "score": 0.5}], []],
     "wordpieces": [3, 0],
     "unread_characters": [0, 1],
+    "failure": [None, "died"],
 }
 
 
@@ -64,7 +65,7 @@ def test_other_types_and_lengths_are_refused(column, values):
         to_batch({**GOOD, column: values}, records.PREDICTION)
 
 
-@pytest.mark.parametrize("column", list(GOOD))
+@pytest.mark.parametrize("column", [name for name in GOOD if name != "failure"])
 def test_a_null_is_refused_where_there_may_be_none(column):
     values = list(GOOD[column])
     values[1] = None

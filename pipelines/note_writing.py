@@ -1,0 +1,115 @@
+"""How the results of a run get into the tables: windows, entities, and the ledger last.
+
+The order is the safety: a run that dies between two writes repeats them, and what the ledger says
+is always there. It does not know which notes are due, nor how they were scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines import schemas
+from pipelines.caching import kept
+from pipelines.entity_extraction import annotate_notes, entities_of
+from pipelines.entity_table import delete_rows, replace_notes
+from pipelines.table_root import TableRoot
+from udfs.note_annotation import AnnotationSettings
+
+# The tables that hold rows of a note, in the order in which they lose them.
+OF_NOTES = (schemas.ENTITIES, schemas.NOTE_WINDOWS, schemas.PROCESSED_NOTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What stands on every row that a run writes."""
+
+    model: str
+    model_fingerprint: str
+    pipeline_fingerprint: str
+    run_id: str
+    processed_at: datetime
+
+    def on(self, rows: DataFrame) -> DataFrame:
+        """The rows with these columns."""
+        return rows.withColumns({name: F.lit(getattr(self, name)) for name in self.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a run found, as rows.
+
+    ``due`` are the notes (``note_id, text, text_hash``, details), ``windows`` all of their places,
+    ``scored`` the ``window_hash`` of those that this run was the first to score, ``predictions``
+    one for each distinct window.
+    """
+
+    due: DataFrame
+    windows: DataFrame
+    scored: DataFrame
+    predictions: DataFrame
+
+
+def write_notes(
+    spark: SparkSession,
+    root: TableRoot,
+    results: Results,
+    annotation: AnnotationSettings,
+    stamp: Stamp,
+    go_on: Callable[[], None],
+) -> None:
+    """Replaces the rows of all due notes.
+
+    Args:
+        spark: the session.
+        root: where the tables are.
+        results: what was found.
+        annotation: names and filters.
+        stamp: what stands on the rows.
+        go_on: is called before each write; raises where this run must not write any more.
+    """
+    due, windows = results.due, results.windows
+    annotated = annotate_notes(due, windows, results.predictions, annotation)
+    ids, model = due.select("note_id"), stamp.model
+    with kept(annotated) as notes:
+        go_on()
+        replace_notes(spark, root, schemas.NOTE_WINDOWS, windows, ids)
+        entities = entities_of(notes).join(_details(due), "note_id", "inner")
+        go_on()
+        replace_notes(spark, root, schemas.ENTITIES, stamp.on(entities), ids, model)
+        ledger = stamp.on(_ledger_rows(notes, results))
+        go_on()
+        replace_notes(spark, root, schemas.PROCESSED_NOTES, ledger, ids, model)
+
+
+def remove_notes(spark: SparkSession, root: TableRoot, note_ids: DataFrame) -> int:
+    """Removes the rows of notes (``note_id``), of every model; returns how many notes."""
+    with kept(note_ids) as ids:
+        count = ids.count()
+        if count:
+            for table in OF_NOTES:
+                delete_rows(spark, root, table, ids)
+        return count
+
+
+def _details(due: DataFrame) -> DataFrame:
+    return due.select("note_id", *(n for n in schemas.NOTE_DETAILS if n != "storetime"))
+
+
+def _ledger_rows(annotated: DataFrame, results: Results) -> DataFrame:
+    """The ledger's rows; a window is new in a note if this run was the first to score its text."""
+    new = (
+        results.windows.join(results.scored, on="window_hash", how="left_semi")
+        .groupBy("note_id")
+        .agg(F.count(F.lit(1)).cast("int").alias("new_windows"))
+    )
+    return (
+        annotated.withColumn("entities", F.size("entities"))
+        .join(results.due.select("note_id", "text_hash", "storetime"), on="note_id", how="inner")
+        .join(new, on="note_id", how="left")
+        .withColumn("new_windows", F.coalesce("new_windows", F.lit(0)))
+    )

@@ -1,0 +1,182 @@
+"""Which notes a run works on, day after day: amended, late, withdrawn, of a time, changed only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines import schemas
+from pipelines.extraction_run import Progress, RunPlan, run_extraction
+from pipelines.note_columns import NoteColumns
+from pipelines.note_release import release_notes
+from pipelines.note_source import NoteSource
+from pipelines.run_record import RunRecord
+from pipelines.table_root import TableRoot
+from pipelines.table_verification import open_for_checks, verify_tables
+from udfs.errors import InputError
+from udfs.note_annotation import AnnotationSettings
+
+KEY = b"k" * 32
+DETAILS = {name: (name,) for name in schemas.NOTE_DETAILS}
+COLUMNS = NoteColumns(details=DETAILS, withdrawn="gone")
+Note = tuple[str, str, str | None, bool]
+
+
+@pytest.fixture
+def plan(tmp_path: Path, fake_engine) -> RunPlan:
+    return RunPlan(
+        source=NoteSource(COLUMNS, path=str(tmp_path / "notes.jsonl")),
+        root=TableRoot.at(str(tmp_path / "root"), None),
+        engine=fake_engine,
+        key=KEY,
+        annotation=AnnotationSettings(model="fake"),
+        model_fingerprint="f1",
+        pipeline_fingerprint="p1",
+        settings_digest="s",
+        code_version="0",
+        partitions=1,
+        slice_seconds=30.0,
+        max_note_characters=1000,
+    )
+
+
+def run(spark, plan: RunPlan, notes: Sequence[Note], **source: object) -> RunRecord:
+    """A run over a file with only these notes: ``note_id, text, storetime, gone``."""
+    lines = [
+        json.dumps({"note_id": i, "text": text, "storetime": time, "gone": gone})
+        for i, text, time, gone in notes
+    ]
+    Path(str(plan.source.path)).write_text("\n".join(lines), encoding="utf-8")
+    plan = replace(plan, source=replace(plan.source, **source))
+    return run_extraction(spark, plan, Progress())
+
+
+def found(spark, plan: RunPlan) -> dict[str, str]:
+    """The mentions of each note in the ledger."""
+    entities = plan.root.read(spark, schemas.ENTITIES).select("note_id", "text").collect()
+    by_note = {row.note_id: row.text for row in entities}
+    assert len(by_note) == len(entities)  # these notes have one mention at most
+    ledger = plan.root.read(spark, schemas.PROCESSED_NOTES).select("note_id").collect()
+    assert by_note.keys() <= {row.note_id for row in ledger}
+    return {row.note_id: by_note.get(row.note_id, "") for row in ledger}
+
+
+def test_days_in_any_order_leave_the_latest_text_of_each_note(spark, plan: RunPlan) -> None:
+    run(
+        spark,
+        plan,
+        [
+            ("amended", "insulin", "2150-01-02", False),
+            ("no time", "aspirin", None, False),
+            ("taken back", "heparin", "2150-01-02", False),
+            ("kept", "warfarin", "2150-01-03", False),
+            ("corrected", "heparin", "2150-01-01", True),
+            ("corrected", "warfarin", "2150-01-01", False),
+        ],
+    )
+    before = found(spark, plan)
+    assert before == {
+        "amended": "insulin",
+        "no time": "aspirin",
+        "taken back": "heparin",
+        "kept": "warfarin",
+        "corrected": "warfarin",
+    }
+    record = run(
+        spark,
+        plan,
+        [
+            ("amended", "a late original: penicillin", "2150-01-01", False),
+            ("no time", "amended: lisinopril", None, False),
+            ("taken back", "heparin", "2150-01-02", True),
+            ("kept", "an older row that was withdrawn", "2150-01-01", True),
+            ("never seen", "aspirin", "2150-01-01", True),
+        ],
+    )
+    assert (record.withdrawn_notes, record.removed_notes, record.worked_notes) == (3, 1, 1)
+    after = before | {"no time": "lisinopril"}
+    del after["taken back"]
+    assert found(spark, plan) == after
+
+    # A null sorts first; a note that is listed goes whatever its rows say, and from all tables.
+    rows = [
+        ("amended", "no time: penicillin", None, False),
+        ("kept", "warfarin", "2150-01-09", False),
+    ]
+    record = run(spark, plan, rows, withdrawn_ids=("kept", "corrected", "of nobody"))
+    assert (record.withdrawn_notes, record.removed_notes, record.worked_notes) == (1, 2, 0)
+    assert found(spark, plan) == {"amended": "insulin", "no time": "lisinopril"}
+    windows = plan.root.read(spark, schemas.NOTE_WINDOWS)
+    assert {row.note_id for row in windows.collect()} == {"amended", "no time"}
+    # Without the list it comes back.
+    assert run(spark, plan, rows).worked_notes == 1
+    assert found(spark, plan)["kept"] == "warfarin"
+    tables, _ = open_for_checks(spark, plan.root)
+    assert not [finding for finding in verify_tables(tables) if finding.is_violation]
+
+
+def test_only_rows_of_a_time_are_read_and_those_without_one(spark, plan: RunPlan) -> None:
+    notes = [
+        ("before", "aspirin", "2150-01-01T23:59:59", False),
+        ("first", "aspirin", "2150-01-02T00:00:00", False),
+        ("last", "aspirin", "2150-01-02T23:59:59", False),
+        ("after", "aspirin", "2150-01-03T00:00:00", False),
+        ("no time", "aspirin", None, False),
+    ]
+    day = {"since": "2150-01-02 00:00:00", "until": "2150-01-03 00:00:00"}
+    assert run(spark, plan, notes, **day).rows_read == 3
+    assert found(spark, plan).keys() == {"first", "last", "no time"}
+    # A day on which nothing came is done as well, a source without any note is an error.
+    quiet = run(spark, plan, notes[:2], since="2150-02-01 00:00:00")
+    assert (quiet.status, quiet.rows_read) == ("done", 0)
+    with pytest.raises(InputError, match="holds no notes"):
+        run(spark, plan, [])
+    limited = run(spark, plan, notes, since="2150-01-03 00:00:00", limit=5)
+    assert limited.rows_read == 2
+
+
+def test_only_what_changed_in_a_delta_table_is_read(spark, plan: RunPlan, tmp_path: Path) -> None:
+    table = str(tmp_path / "notes")
+    name = f"delta.`{table}`"
+    spark.sql(
+        f"CREATE TABLE {name} (note_id string, text string, storetime timestamp, gone boolean, "
+        "other int) USING delta TBLPROPERTIES (delta.enableChangeDataFeed = true)"
+    )
+    columns = "note_id string, text string, storetime timestamp, gone boolean, other int"
+
+    def add(*notes: tuple[str, str]) -> None:
+        rows = spark.createDataFrame([(i, text, None, False, 1) for i, text in notes], columns)
+        rows.write.format("delta").mode("append").save(table)
+
+    source = replace(plan.source, path=table, changed_only=True)
+    changes = replace(plan, source=source)
+    add(("a", "aspirin"), ("b", "heparin"), ("c", "warfarin"))
+    assert run_extraction(spark, changes, Progress()).rows_read == 3  # no run to go on from
+    assert run_extraction(spark, changes, Progress()).rows_read == 0
+
+    add(("d", "insulin"), ("short-lived", "aspirin"))
+    spark.sql(f"UPDATE {name} SET text = 'lisinopril' WHERE note_id = 'a'")
+    spark.sql(f"UPDATE {name} SET other = 2 WHERE note_id = 'b'")
+    spark.sql(f"UPDATE {name} SET gone = true WHERE note_id = 'c'")
+    spark.sql(f"DELETE FROM {name} WHERE note_id = 'short-lived'")
+    record = run_extraction(spark, changes, Progress())
+    assert (record.rows_read, record.worked_notes, record.removed_notes) == (3, 2, 1)
+    assert found(spark, plan) == {"a": "lisinopril", "b": "heparin", "d": "insulin"}
+
+    # Other settings and a release of notes begin from the start.
+    other = replace(changes, settings_digest="t", max_note_characters=5)
+    refusing = run_extraction(spark, other, Progress())
+    assert (refusing.rows_read, refusing.quarantined_notes) == (4, 4)
+    assert release_notes(spark, plan.root, ()).rows == {"too_long": 4}
+    spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES (delta.enableChangeDataFeed = false)")
+    assert run_extraction(spark, other, Progress()).rows_read == 4
+    # Without change data all is read, which costs time and nothing else.
+    add(("e", "aspirin"))
+    assert run_extraction(spark, other, Progress()).rows_read == 5
+
+    with pytest.raises(InputError, match="changed_only"):
+        run(spark, plan, [("a", "aspirin", None, False)], changed_only=True)
