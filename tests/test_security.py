@@ -22,7 +22,8 @@ from jobs import export_model, show_run
 from jobs.exit_codes import fail
 from pipelines import schemas
 from pipelines.note_columns import NoteColumns, map_columns
-from pipelines.source_files import FILE, with_file
+from pipelines.note_source import NoteSource, read_notes
+from pipelines.source_files import FILE
 from udfs.bert_config import BertConfig
 from udfs.errors import InputError, ModelPackageError, PredictionError
 from udfs.model_package import (
@@ -274,10 +275,16 @@ def test_no_variable_of_the_driver_gets_into_a_query(
     assert tuple(named) == ("${env:PATH}", "${system:user.home}")
 
 
-def test_a_source_cannot_pretend_to_know_its_files(spark) -> None:
-    rows = spark.createDataFrame([("n", "http://example.org")], f"note_id string, {FILE} string")
+@pytest.mark.parametrize("name", ["notes.jsonl", "notes.csv"])
+def test_a_source_cannot_pretend_to_know_its_files(spark, tmp_path: Path, name: str) -> None:
+    place = tmp_path / name
+    rows = {
+        "notes.jsonl": json.dumps({"note_id": "n", "text": "t", FILE: "http://example.org"}),
+        "notes.csv": f"note_id,text,{FILE}\nn,t,http://example.org\n",
+    }
+    place.write_text(rows[name])
     with pytest.raises(InputError, match="rename it"):
-        with_file(rows)
+        read_notes(spark, NoteSource(NoteColumns(), path=str(place)))
 
 
 @pytest.mark.parametrize("name", ["${env:PATH}", "a\nb", "a\x1b[2J", "", "it's", "x" * 201])

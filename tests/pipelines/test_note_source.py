@@ -262,18 +262,28 @@ def test_latest_row_wins_equal_text_counts_once_and_ties_are_conflicts(spark) ->
         ("both null", "x", None, None),
         ("whose", "x", "2150-01-01", 1),
         ("whose", "x", "2150-01-01", 2),
+        ("stands", "taken back", "2150-01-01", 1),
+        ("stands", "x", "2150-01-01", 1),
+        ("gone", "x", "2150-01-01", 1),
+        ("gone", "taken back", "2150-01-02", 1),
+        ("gone", "taken back", "2150-01-02", 2),
     ]
     columns = "note_id string, text string, storetime string, subject_id bigint"
     notes = spark.createDataFrame(rows, columns)
     notes = notes.withColumn("storetime", F.to_timestamp("storetime"))
-    notes = with_text_hash(spark, notes.withColumn("corrupt", F.lit(None).cast("string")), KEY)
+    notes = notes.withColumns(
+        {"corrupt": F.lit(None).cast("string"), "withdrawn": F.col("text") == "taken back"}
+    )
+    notes = with_text_hash(spark, notes, KEY)
     kept, conflicts = one_row_each(notes)
     found = sorted((r.note_id, r.text, r.subject_id) for r in kept.collect())
     assert found == [
         ("amended", "new", 2),
         ("both null", "x", None),
+        ("gone", "taken back", 2),
         ("null first", "new", 1),
         ("one", "a", 1),
+        ("stands", "x", 1),
         ("twice", "same", 5),
     ]
     refused = sorted((r.note_id, r.rule, r.detail[-22:]) for r in conflicts.collect())
