@@ -34,6 +34,9 @@ from udfs.errors import ClinspanError, InputError
 Result = TypeVar("Result")
 # A conflict resolves itself when the other writer has committed; five tries span about 30 s.
 TRIES = 5
+# Another first run may be creating the table at this moment: its folder is there before its log.
+CREATION_TRIES = 5
+_HALF_MADE = ("DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION", "DELTA_TABLE_NOT_FOUND")
 # Of two characters at least, as in ``dbfs:/``: Spark, too, takes what stands before for a scheme.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _NAME_PART = re.compile(r"`((?:[^`]|``)+)`|(\w+)")
@@ -147,15 +150,25 @@ def create_tables(spark: SparkSession, root: TableRoot) -> None:
     if root.schema is not None:
         create_schema(spark, root.schema, "--output-schema")
     for table in TABLES:
+        _create_table(spark, root, table)
+
+
+def _create_table(spark: SparkSession, root: TableRoot, table: Table) -> None:
+    for attempt in range(CREATION_TRIES):
         try:
-            with_retries(lambda t=table: spark.sql(_creation(root, t)))  # type: ignore[misc]
+            with_retries(lambda: spark.sql(_creation(root, table)))
             _check_columns(root.read(spark, table).schema, table, root)
+            return
         except ClinspanError:
             raise
         except Exception as error:  # a place that cannot be written comes as a bare Java error
+            name = error_class(error)
+            if name in _HALF_MADE and attempt < CREATION_TRIES - 1:
+                time.sleep(1 + random.random())
+                continue
             raise InputError(
-                f"the table {table.name} cannot be created in {root.describe()} "
-                f"({error_class(error)}): give --output an empty or a new place, open to writing"
+                f"the table {table.name} cannot be created in {root.describe()} ({name}): give "
+                "--output an empty or a new place, open to writing"
             ) from None
 
 
