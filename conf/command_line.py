@@ -53,7 +53,9 @@ def build_parser() -> argparse.ArgumentParser:
     source = parser.add_argument_group("notes").add_mutually_exclusive_group()
     source.add_argument("--notes", metavar="PATH", help="a file or folder of notes")
     source.add_argument("--notes-table", metavar="NAME", help="a catalog table of notes")
-    parser.add_argument("--format", metavar="NAME", help="auto (default), parquet, delta or json")
+    parser.add_argument(
+        "--format", metavar="NAME", help="auto (default), parquet, delta, json or csv"
+    )
     presets = " or ".join(preset_names())
     parser.add_argument(
         "--preset",

@@ -27,7 +27,7 @@ from pipelines.note_source import NoteSource, note_ids
 from pipelines.note_writing import Results, Stamp, remove_notes, write_notes
 from pipelines.overlap import refuse_overlap
 from pipelines.prediction_table import PredictionTable
-from pipelines.quarantine import quarantine
+from pipelines.quarantine import MODEL_FAILURE, quarantine
 from pipelines.run_input import RunInput, open_input
 from pipelines.run_lease import hold_root
 from pipelines.run_record import RunRecord
@@ -248,7 +248,7 @@ def _refuse_failures(
     refused = broken.join(results.due.select("note_id", "text_hash"), on="note_id", how="inner")
     if refused.isEmpty():
         return results, record
-    refused = refused.withColumn("rule", F.lit("model_failure"))
+    refused = refused.withColumn("rule", F.lit(MODEL_FAILURE))
     count = quarantine(spark, plan.root, record, refused)
     record = replace(
         record,

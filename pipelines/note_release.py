@@ -14,10 +14,9 @@ from pyspark.sql import functions as F
 from pipelines import schemas
 from pipelines.entity_table import delete_rows, update_rows
 from pipelines.existing_tables import find_tables, refuse_other_columns
+from pipelines.quarantine import MODEL_FAILURE
 from pipelines.run_lease import refuse_busy
 from pipelines.table_root import TableRoot
-
-MODEL_FAILURE = "model_failure"
 
 
 @dataclass(frozen=True, slots=True)

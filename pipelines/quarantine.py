@@ -10,6 +10,9 @@ from pipelines.entity_table import add_missing
 from pipelines.run_record import RunRecord
 from pipelines.table_root import TableRoot
 
+# The rule of a note in which a window kills, hangs or breaks the model.
+MODEL_FAILURE = "model_failure"
+
 
 def quarantine(spark: SparkSession, root: TableRoot, record: RunRecord, refused: DataFrame) -> int:
     """Writes refused rows down, once however often they come.

@@ -116,25 +116,15 @@ def made_root(spark, fake_engine, tmp_path_factory: pytest.TempPathFactory) -> P
     shares a window with ``a``, and ``d`` of patient 2; ``e`` without entities of 3; ``long`` is
     quarantined.
     """
-    from pipelines import extraction_run, schemas
-    from pipelines.note_source import NoteColumns, NoteSource
-    from pipelines.table_root import TableRoot
-    from udfs.note_annotation import AnnotationSettings
+    from pipelines import extraction_run
+    from tests.run_plans import plan_of
 
     folder = tmp_path_factory.mktemp("made")
-    details = {name: (name,) for name in schemas.NOTE_DETAILS}
-    plan = extraction_run.RunPlan(
-        source=NoteSource(NoteColumns(details=details), path=str(folder / "notes.jsonl")),
-        root=TableRoot.at(str(folder / "root"), None),
-        engine=fake_engine,
-        key=b"k" * 32,
-        annotation=AnnotationSettings(model="fake", entity_types={"chemical": "drug"}),
-        model_fingerprint="f1",
-        pipeline_fingerprint="p1",
-        settings_digest="s",
-        code_version="0",
+    plan = plan_of(
+        folder / "notes.jsonl",
+        folder / "root",
+        fake_engine,
         partitions=2,
-        slice_seconds=30.0,
         max_note_characters=100,
     )
     for drug in ("aspirin", "insulin"):

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from pipelines import note_writing, prediction_table, schemas
-from pipelines.extraction_run import Progress, RunPlan, run_extraction
+from pipelines.extraction_run import Progress, run_extraction
 from pipelines.note_columns import NoteColumns
-from pipelines.note_source import NoteSource
 from pipelines.table_root import TableRoot
 from pipelines.table_verification import open_for_checks, verify_tables
-from udfs.note_annotation import AnnotationSettings
+from tests.run_plans import plan_of
 
 pytestmark = pytest.mark.faults
 
@@ -108,21 +107,10 @@ def crash_before(patch: pytest.MonkeyPatch, module, name: str, number: int) -> N
 def test_histories(spark, fake_engine, fault, tmp_path: Path, seed: int) -> None:
     """random days of new, amended, late, tied and withdrawn notes, with crashes and reruns"""
     dice = random.Random(seed)
-    notes, root = tmp_path / "notes.jsonl", TableRoot.at(str(tmp_path / "root"), None)
-    plan = RunPlan(
-        source=NoteSource(NoteColumns(details=DETAILS, withdrawn="gone"), path=str(notes)),
-        root=root,
-        engine=fake_engine,
-        key=b"k" * 32,
-        annotation=AnnotationSettings(model="fake"),
-        model_fingerprint="f1",
-        pipeline_fingerprint="p1",
-        settings_digest="s",
-        code_version="0",
-        partitions=1,
-        slice_seconds=30.0,
-        max_note_characters=1000,
-    )
+    notes = tmp_path / "notes.jsonl"
+    columns = NoteColumns(details=DETAILS, withdrawn="gone")
+    plan = plan_of(notes, tmp_path / "root", fake_engine, columns)
+    root = plan.root
     right = RightAnswer()
     crashes = 0
     for rows in days(dice, 8):

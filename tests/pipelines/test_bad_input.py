@@ -20,12 +20,10 @@ from pipelines.note_source import NoteSource, pin_source, read_notes, unreadable
 from pipelines.run_input import open_input
 from pipelines.source_files import SourceChangedError, files_of, needs_recursion
 from pipelines.table_root import TableRoot, name_parts, sql_table
+from tests.run_plans import ALL_DETAILS, KEY, plan_of
 from udfs.errors import InputError
 from udfs.note_annotation import AnnotationSettings, find_entities
 from udfs.text_hash import keyed_hash
-
-KEY = b"k" * 32
-COLUMNS = NoteColumns(details={name: (name,) for name in schemas.NOTE_DETAILS})
 
 HEBREW = "\u05d4\u05d7\u05d5\u05dc\u05d4 \u05e7\u05d9\u05d1\u05dc"
 TEXTS = {
@@ -83,25 +81,18 @@ def write_lines(path: Path, *rows: dict) -> Path:
 
 
 def source(path: Path, **changes: object) -> NoteSource:
-    return NoteSource(COLUMNS, path=str(path), **changes)
+    return NoteSource(ALL_DETAILS, path=str(path), **changes)
 
 
 @pytest.fixture
 def make_plan(tmp_path: Path, fake_engine) -> Callable[[Path], RunPlan]:
     def make(notes: Path) -> RunPlan:
-        return RunPlan(
-            source=source(notes),
-            root=TableRoot.at(f"{tmp_path}/r\u00f6`o;t' {{x}} [1]*%41/../root %20", None),
-            engine=fake_engine,
-            key=KEY,
+        return plan_of(
+            notes,
+            f"{tmp_path}/r\u00f6`o;t' {{x}} [1]*%41/../root %20",
+            fake_engine,
             annotation=AnnotationSettings(model="fake's {x}"),
-            model_fingerprint="f1",
-            pipeline_fingerprint="p1",
-            settings_digest="s",
-            code_version="0",
             partitions=2,
-            slice_seconds=30.0,
-            max_note_characters=20_000,
         )
 
     return make
@@ -246,16 +237,16 @@ def test_a_delta_table_is_read_at_one_version_by_path_and_by_name(spark, tmp_pat
         path = str(tmp_path / "it's `odd` {x} [1]")
         if where == "path":
             rows.write.format("delta").save(path)
-            pinned = pin_source(spark, NoteSource(COLUMNS, path=path))
+            pinned = pin_source(spark, NoteSource(ALL_DETAILS, path=path))
             rows.write.format("delta").mode("append").save(path)
         else:
             rows.write.format("delta").saveAsTable(name)
-            pinned = pin_source(spark, NoteSource(COLUMNS, table=name))
+            pinned = pin_source(spark, NoteSource(ALL_DETAILS, table=name))
             rows.write.format("delta").mode("append").saveAsTable(name)
         assert pinned.version == 0
         assert read_notes(spark, pinned).count() == 1
     spark.table(name).createOrReplaceTempView("`it's; odd`")
-    view = NoteSource(COLUMNS, table="`it's; odd`")
+    view = NoteSource(ALL_DETAILS, table="`it's; odd`")
     assert pin_source(spark, view) == view
     assert read_notes(spark, view).count() == 2
     spark.sql(f"DROP TABLE {name}")
@@ -266,12 +257,12 @@ def test_a_delta_table_is_read_at_one_version_by_path_and_by_name(spark, tmp_pat
 )
 def test_what_is_no_name_of_a_table_is_refused(spark, name: str) -> None:
     with pytest.raises(InputError, match="no name of a table"):
-        pin_source(spark, NoteSource(COLUMNS, table=name))
+        pin_source(spark, NoteSource(ALL_DETAILS, table=name))
 
 
 def test_a_path_is_no_name_of_a_table(spark) -> None:
     with pytest.raises(InputError, match="--notes /data/root/entities --format delta"):
-        pin_source(spark, NoteSource(COLUMNS, table="delta.`/data/root/entities`"))
+        pin_source(spark, NoteSource(ALL_DETAILS, table="delta.`/data/root/entities`"))
 
 
 def test_names_of_tables_are_quoted_part_by_part() -> None:

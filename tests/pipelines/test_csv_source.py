@@ -10,18 +10,16 @@ import pytest
 
 from pipelines import schemas
 from pipelines.csv_source import record_type
-from pipelines.extraction_run import Progress, RunPlan, run_extraction
+from pipelines.extraction_run import Progress, run_extraction
 from pipelines.note_columns import NoteColumns, map_columns
 from pipelines.note_formats import detect_format
 from pipelines.note_selection import judge_notes, with_text_hash
 from pipelines.note_source import NoteSource, read_notes
-from pipelines.table_root import TableRoot
+from tests.run_plans import ALL_DETAILS, KEY, plan_of
 from udfs.errors import InputError
-from udfs.note_annotation import AnnotationSettings, find_entities
+from udfs.note_annotation import find_entities
 from udfs.source_records import record_schema
 
-KEY = b"k" * 32
-MIMIC4 = NoteColumns(details={name: (name,) for name in schemas.NOTE_DETAILS})
 NOTE_HEADER = "note_id,subject_id,hadm_id,note_type,note_seq,charttime,storetime,text"
 
 
@@ -35,7 +33,7 @@ def write_csv(path: Path, header: str, *rows: str, end: str = "\n") -> Path:
     return path
 
 
-def read(spark, path: Path, columns: NoteColumns = MIMIC4, **options: object):
+def read(spark, path: Path, columns: NoteColumns = ALL_DETAILS, **options: object):
     return map_columns(read_notes(spark, NoteSource(columns, path=str(path), **options)), columns)
 
 
@@ -128,20 +126,7 @@ def test_a_run_over_csv_places_every_entity_in_the_exact_text(
             for note in notes
         ),
     )
-    plan = RunPlan(
-        source=NoteSource(MIMIC4, path=str(path)),
-        root=TableRoot.at(str(tmp_path / "root"), None),
-        engine=fake_engine,
-        key=KEY,
-        annotation=AnnotationSettings(model="fake", entity_types={"chemical": "drug"}),
-        model_fingerprint="f",
-        pipeline_fingerprint="p",
-        settings_digest="s",
-        code_version="0",
-        partitions=2,
-        slice_seconds=30.0,
-        max_note_characters=20_000,
-    )
+    plan = plan_of(path, tmp_path / "root", fake_engine, partitions=2)
     record = run_extraction(spark, plan, Progress())
     assert (record.notes, record.quarantined_notes, record.notes_with_lost_details) == (6, 0, 0)
     rows = plan.root.read(spark, schemas.ENTITIES).collect()

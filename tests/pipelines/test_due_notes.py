@@ -16,12 +16,10 @@ from pipelines.note_release import release_notes
 from pipelines.note_source import NoteSource
 from pipelines.run_input import open_input
 from pipelines.run_record import RunRecord
-from pipelines.table_root import TableRoot
 from pipelines.table_verification import open_for_checks, verify_tables
+from tests.run_plans import KEY, plan_of
 from udfs.errors import InputError
-from udfs.note_annotation import AnnotationSettings
 
-KEY = b"k" * 32
 DETAILS = {name: (name,) for name in schemas.NOTE_DETAILS}
 COLUMNS = NoteColumns(details=DETAILS, withdrawn="gone")
 Note = tuple[str, str, str | None, bool]
@@ -29,20 +27,7 @@ Note = tuple[str, str, str | None, bool]
 
 @pytest.fixture
 def plan(tmp_path: Path, fake_engine) -> RunPlan:
-    return RunPlan(
-        source=NoteSource(COLUMNS, path=str(tmp_path / "notes.jsonl")),
-        root=TableRoot.at(str(tmp_path / "root"), None),
-        engine=fake_engine,
-        key=KEY,
-        annotation=AnnotationSettings(model="fake"),
-        model_fingerprint="f1",
-        pipeline_fingerprint="p1",
-        settings_digest="s",
-        code_version="0",
-        partitions=1,
-        slice_seconds=30.0,
-        max_note_characters=1000,
-    )
+    return plan_of(tmp_path / "notes.jsonl", tmp_path / "root", fake_engine, COLUMNS)
 
 
 def run(spark, plan: RunPlan, notes: Sequence[Note], **source: object) -> RunRecord:

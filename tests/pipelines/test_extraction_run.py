@@ -14,15 +14,9 @@ from pyspark.sql import functions as F
 from pipelines import schemas
 from pipelines.entity_extraction import extract_entities
 from pipelines.extraction_run import Progress, RunPlan, run_extraction
-from pipelines.note_columns import NoteColumns
-from pipelines.note_source import NoteSource
-from pipelines.table_root import TableRoot
+from tests.run_plans import KEY, plan_of
 from udfs.errors import InputError
 from udfs.note_annotation import AnnotationSettings, find_entities
-
-KEY = b"k" * 32
-COLUMNS = NoteColumns(details={name: (name,) for name in schemas.NOTE_DETAILS})
-ANNOTATION = AnnotationSettings(model="fake", entity_types={"chemical": "drug"})
 
 MakePlan = Callable[..., RunPlan]
 
@@ -30,21 +24,7 @@ MakePlan = Callable[..., RunPlan]
 @pytest.fixture
 def make_plan(tmp_path: Path, fake_engine) -> MakePlan:
     def make(notes: Path | str, root: str = "root", **changes: object) -> RunPlan:
-        plan = RunPlan(
-            source=NoteSource(COLUMNS, path=str(notes)),
-            root=TableRoot.at(str(tmp_path / root), None),
-            engine=fake_engine,
-            key=KEY,
-            annotation=ANNOTATION,
-            model_fingerprint="f1",
-            pipeline_fingerprint="p1",
-            settings_digest="s",
-            code_version="0",
-            partitions=2,
-            slice_seconds=30.0,
-            max_note_characters=20_000,
-        )
-        return replace(plan, **changes)
+        return plan_of(notes, tmp_path / root, fake_engine, partitions=2, **changes)
 
     return make
 
@@ -181,7 +161,7 @@ def test_new_filters_rerun_without_inference(spark, make_plan: MakePlan, tmp_pat
     notes = write_notes(tmp_path / "n.jsonl", ("a", "aspirin for anemia", None))
     plan = make_plan(notes)
     run_extraction(spark, plan, Progress())
-    drugs = replace(ANNOTATION, labels=frozenset({"Chemical"}))
+    drugs = replace(plan.annotation, labels=frozenset({"Chemical"}))
     changed = replace(plan, annotation=drugs, pipeline_fingerprint="p2", engine=_refuse)
     record = run_extraction(spark, changed, Progress())
     assert record.worked_notes == 1
@@ -332,7 +312,8 @@ def test_extract_entities_needs_no_tables(
     spark, samples: Path, fake_engine, fake_classifier
 ) -> None:
     notes = spark.read.json(str(samples)).limit(5)
-    found = extract_entities(notes, fake_engine, KEY, ANNOTATION, partitions=2).collect()
+    settings = AnnotationSettings(model="fake")
+    found = extract_entities(notes, fake_engine, KEY, settings, partitions=2).collect()
     expected = {
         (row.note_id, s.begin, s.end)
         for row in notes.collect()

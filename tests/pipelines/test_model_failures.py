@@ -13,14 +13,11 @@ from pipelines import schemas
 from pipelines.extraction_run import Progress, RunPlan, run_extraction
 from pipelines.note_columns import NoteColumns
 from pipelines.note_release import release_notes
-from pipelines.note_source import NoteSource
 from pipelines.table_maintenance import Retention, drop_predictions
-from pipelines.table_root import TableRoot
 from pipelines.table_verification import open_for_checks, verify_tables
 from tests.moody_model import MoodyEngine
-from udfs.note_annotation import AnnotationSettings
+from tests.run_plans import plan_of
 
-KEY = b"k" * 32
 NOTES = {
     "fine": "Takes aspirin.",
     "kills": "Takes heparin.\n\nPlease kill the worker.",
@@ -35,19 +32,8 @@ def plan(tmp_path: Path) -> RunPlan:
     path = tmp_path / "notes.jsonl"
     lines = [json.dumps({"note_id": i, "text": text}) for i, text in NOTES.items()]
     path.write_text("\n".join(lines), encoding="utf-8")
-    return RunPlan(
-        source=NoteSource(NoteColumns(), path=str(path)),
-        root=TableRoot.at(str(tmp_path / "root"), None),
-        engine=MoodyEngine(Path("."), "f1", hang_seconds=3),
-        key=KEY,
-        annotation=AnnotationSettings(model="moody"),
-        model_fingerprint="f1",
-        pipeline_fingerprint="p1",
-        settings_digest="s",
-        code_version="0",
-        partitions=1,
-        slice_seconds=30.0,
-        max_note_characters=1000,
+    return plan_of(
+        path, tmp_path / "root", MoodyEngine(Path("."), "f1", hang_seconds=3), NoteColumns()
     )
 
 

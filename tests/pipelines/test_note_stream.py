@@ -14,8 +14,8 @@ from pipelines.note_source import NoteSource
 from pipelines.note_stream import run_stream
 from pipelines.run_record import RunRecord
 from pipelines.table_root import TableRoot
+from tests.run_plans import plan_of
 from udfs.errors import InputError, PredictionError
-from udfs.note_annotation import AnnotationSettings
 
 COLUMNS = NoteColumns(details={"storetime": ("storetime",)}, withdrawn="gone")
 KINDS = "note_id string, text string, storetime timestamp, gone boolean"
@@ -28,20 +28,7 @@ def plan(spark, tmp_path: Path, fake_engine) -> RunPlan:
         f"CREATE TABLE delta.`{path}` ({KINDS}) USING delta "
         "TBLPROPERTIES (delta.enableChangeDataFeed = true)"
     )
-    return RunPlan(
-        source=NoteSource(COLUMNS, path=path),
-        root=TableRoot.at(str(tmp_path / "root"), None),
-        engine=fake_engine,
-        key=b"k" * 32,
-        annotation=AnnotationSettings(model="fake"),
-        model_fingerprint="f1",
-        pipeline_fingerprint="p1",
-        settings_digest="s",
-        code_version="0",
-        partitions=1,
-        slice_seconds=30.0,
-        max_note_characters=1000,
-    )
+    return plan_of(path, tmp_path / "root", fake_engine, COLUMNS)
 
 
 def add(spark, plan: RunPlan, *notes: tuple[str, str]) -> None:
