@@ -16,7 +16,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 WORKERS := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lane test-slow test-integration test-faults spark-nlp check lint-fix train lock audit dist clean
+.PHONY: help setup demo test test-lane test-slow test-integration test-faults soak spark-nlp check lint-fix train lock audit dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,9 @@ test-integration: setup ## the tests that start clusters: standalone, GPU schedu
 
 test-faults: setup ## kill, damage and fill up what a run needs; prints a list of faults with results
 	@$(PYTEST) -m faults
+
+soak: setup ## NOTES=100000 invented notes in ten days through the main job, killed every few minutes
+	@$(VENV)/bin/python tests/soak/run_soak.py --notes $(or $(NOTES),100000) $(SOAK)
 
 check: ## lint, format and types, without changing anything
 	@.venv/bin/ruff check .

@@ -29,8 +29,6 @@ def due_notes(
         pipeline: the fingerprint of all that changes them.
     """
     ledger = root.snapshot(spark, schemas.PROCESSED_NOTES).where(F.col("model") == model)
-    if ledger.isEmpty():
-        return notes
     done = ledger.select(
         "note_id",
         F.col("text_hash").alias("_done_hash"),

@@ -26,7 +26,7 @@ from pipelines.note_selection import one_row_each
 from pipelines.note_source import NoteSource, note_ids
 from pipelines.note_writing import Results, Stamp, remove_notes, write_notes
 from pipelines.overlap import refuse_overlap
-from pipelines.prediction_table import PredictionTable
+from pipelines.prediction_table import PredictionTable, count_windows
 from pipelines.quarantine import MODEL_FAILURE, quarantine
 from pipelines.run_input import RunInput, open_input
 from pipelines.run_lease import hold_root
@@ -177,7 +177,7 @@ def _work_on(
     partitions = plan.partitions or _partitions(spark, due)
     # Without their text the windows are small: kept, so that notes are segmented twice at most.
     with (
-        kept(distinct_windows(windows, table.known(), partitions)) as missing,
+        kept(distinct_windows(windows, table.stored(), partitions)) as missing,
         kept(windows.drop("text")) as places,
     ):
         progress.step("scoring windows")
@@ -188,15 +188,18 @@ def _work_on(
         notes.refuse_changes(spark)  # a cache that was lost with an executor is read anew
         hashes = missing.select("window_hash")
         results = Results(due, places, hashes, table.stored())
-        results, record = _refuse_failures(spark, plan, results, table.failures(), record)
+        counts = count_windows(places, missing, results.predictions)
+        record = replace(
+            record,
+            inference_seconds=seconds,
+            distinct_windows=counts.distinct,
+            scored_windows=counts.scored,
+            scored_wordpieces=counts.scored_wordpieces,
+        )
+        if counts.failed:
+            results, record = _refuse_failures(spark, plan, results, record)
         write_notes(spark, plan.root, results, plan.annotation, _stamp(plan, record), go_on)
-        scored, wordpieces = table.count(missing)
-    return replace(
-        record,
-        inference_seconds=seconds,
-        scored_windows=scored,
-        scored_wordpieces=wordpieces,
-    )
+    return record
 
 
 def _choose_rows(
@@ -233,12 +236,10 @@ def _refuse_failures(
     spark: SparkSession,
     plan: RunPlan,
     results: Results,
-    failures: DataFrame | None,
     record: RunRecord,
 ) -> tuple[Results, RunRecord]:
     """Quarantines the notes in which a window kills, hangs or breaks the model."""
-    if failures is None:
-        return results, record
+    failures = results.predictions.where("failure IS NOT NULL").select("window_hash", "failure")
     place = F.format_string("%s on the window at %d-%d", "failure", "begin", "end")
     broken = (
         results.windows.join(F.broadcast(failures), on="window_hash", how="inner")
@@ -246,21 +247,18 @@ def _refuse_failures(
         .agg(F.concat(F.lit("the model failed: "), F.min(place)).alias("detail"))
     )
     refused = broken.join(results.due.select("note_id", "text_hash"), on="note_id", how="inner")
-    if refused.isEmpty():
-        return results, record
     refused = refused.withColumn("rule", F.lit(MODEL_FAILURE))
     count = quarantine(spark, plan.root, record, refused)
+    ids = broken.select("note_id")
+    windows = results.windows.join(ids, on="note_id", how="left_anti")
     record = replace(
         record,
         quarantined_notes=record.quarantined_notes + count,
         notes=record.notes - count,
+        distinct_windows=windows.select("window_hash").distinct().count(),
     )
-    ids = broken.select("note_id")
-    return replace(
-        results,
-        due=results.due.join(ids, on="note_id", how="left_anti"),
-        windows=results.windows.join(ids, on="note_id", how="left_anti"),
-    ), record
+    due = results.due.join(ids, on="note_id", how="left_anti")
+    return replace(results, due=due, windows=windows), record
 
 
 def _partitions(spark: SparkSession, due: DataFrame) -> int:

@@ -27,6 +27,17 @@ LEAST_SLICE_CHARACTERS = FIRST_SLICE_CHARACTERS // 10
 
 
 @dataclass(frozen=True, slots=True)
+class WindowCounts:
+    """Distinct windows of a run: all, those that it was the first to score with their word-pieces,
+    and those that the model cannot score."""
+
+    distinct: int
+    scored: int
+    scored_wordpieces: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class PredictionTable:
     """The rows of one model in the table ``predictions`` of a root."""
 
@@ -41,16 +52,6 @@ class PredictionTable:
         own = rows.where(F.col("model_fingerprint") == self.model_fingerprint)
         # Two runs at once may have scored the same window.
         return own.select(*schemas.PREDICTION.names).dropDuplicates(["window_hash"])
-
-    def failures(self) -> DataFrame | None:
-        """``window_hash, failure`` of the windows that the model cannot score; None: no such."""
-        rows = self.stored().where("failure IS NOT NULL").select("window_hash", "failure")
-        return None if rows.isEmpty() else rows
-
-    def known(self) -> DataFrame | None:
-        """``stored``, or None where this model has scored nothing yet."""
-        rows = self.stored()
-        return None if rows.isEmpty() else rows
 
     def score(
         self,
@@ -84,13 +85,28 @@ class PredictionTable:
             begin = end
             scored(int(characters * begin), characters)
 
-    def count(self, windows: DataFrame) -> tuple[int, int]:
-        """How many of these distinct windows have predictions, and their word-pieces."""
-        row = (
-            self.stored()
-            .join(windows.select("window_hash"), on="window_hash", how="left_semi")
-            .where("failure IS NULL")
-            .agg(F.count(F.lit(1)), F.coalesce(F.sum("wordpieces"), F.lit(0)))
-            .first()
+
+def count_windows(places: DataFrame, missing: DataFrame, stored: DataFrame) -> WindowCounts:
+    """Counts the distinct windows of a run, in one query.
+
+    Args:
+        places: ``window_hash`` of every place.
+        missing: ``window_hash`` of the windows that this run scored, distinct.
+        stored: see ``PredictionTable.stored``, after the scoring.
+    """
+    fails = F.col("failure").isNotNull()
+    is_scored = F.col("_is_new") & ~fails
+    row = (
+        places.select("window_hash")
+        .distinct()
+        .join(missing.select("window_hash", F.lit(True).alias("_is_new")), "window_hash", "left")
+        .join(stored.select("window_hash", "wordpieces", "failure"), "window_hash", "left")
+        .agg(
+            F.count(F.lit(1)),
+            F.count_if(is_scored),
+            F.coalesce(F.sum(F.when(is_scored, F.col("wordpieces"))), F.lit(0)),
+            F.count_if(fails),
         )
-        return (0, 0) if row is None else (int(row[0]), int(row[1]))
+        .first()
+    )
+    return WindowCounts(*row) if row else WindowCounts(0, 0, 0, 0)

@@ -117,14 +117,15 @@ def refuse_busy(spark: SparkSession, root: TableRoot) -> None:
 
 def _others(spark: SparkSession, root: TableRoot, run_id: str) -> list[Row]:
     """The rows of other runs that are alive, the longest at work first."""
-    rows = root.read(spark, schemas.RUNS).where(F.col("status") == "running").orderBy("start")
+    rows = root.read(spark, schemas.RUNS).where(F.col("status") == "running")
     found = rows.select(
         "run_id",
         "holder",
         F.col("heartbeat").cast("double").alias("seen"),
         F.date_format("start", "yyyy-MM-dd HH:mm").alias("since"),
     ).collect()
-    return [row for row in found if row["run_id"] != run_id and _is_alive(row)]
+    others = [row for row in found if row["run_id"] != run_id and _is_alive(row)]
+    return sorted(others, key=lambda row: str(row["since"]))
 
 
 def _is_alive(row: Row) -> bool:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from pipelines.entity_table import append_rows, replace_row, update_rows
 from pipelines.existing_tables import find_table
-from pipelines.schemas import ENTITIES, NOTE_WINDOWS, PROCESSED_NOTES, RUNS
+from pipelines.schemas import ENTITIES, PROCESSED_NOTES, RUNS
 from pipelines.table_root import TableRoot
 
 
@@ -125,20 +125,14 @@ def completed(spark: SparkSession, root: TableRoot, record: RunRecord, end: date
             for name in ("windows", "wordpieces", "unread_characters", "entities")
         ),
     ).first()
-    hashes = (
-        root.read(spark, NOTE_WINDOWS)
-        .join(ledger.select("note_id"), on="note_id", how="left_semi")
-        .agg(F.countDistinct("window_hash"))
-        .first()
-    )
-    by_label = of_run(root.read(spark, ENTITIES)).groupBy("label").count().orderBy("label")
+    by_label = of_run(root.read(spark, ENTITIES)).groupBy("label").count().collect()
     return replace(
         record,
         status="done",
         end=end,
         seconds=(end - record.start).total_seconds(),
-        distinct_windows=hashes[0] if hashes else 0,
-        labels=tuple((row["label"], row["count"]) for row in by_label.collect()),
+        distinct_windows=record.distinct_windows or 0,
+        labels=tuple(sorted((row["label"], row["count"]) for row in by_label)),
         **(totals.asDict() if totals else {}),
     )
 

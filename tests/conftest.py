@@ -78,7 +78,7 @@ def fake_engine() -> FakeEngine:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    """One session for all tests: two slots, small shuffles, the quick compiler of the JVM."""
+    """One session for all tests: two slots, small shuffles, and little of what costs the driver."""
     from pyspark import cloudpickle
 
     # Workers cannot import test modules: what a test sends them travels by value.
@@ -88,9 +88,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         "spark.master": "local[2,4]",
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.warehouse.dir": str(warehouse),
-        # With the quick compiler alone the code cache has 48 MB by default; Spark fills it in
-        # minutes, and the JVM then sweeps and compiles anew all the time.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+        # On two cores the collector that works beside the program took a tenth of its time.
+        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+        # Nobody looks at the plans, which are written down anew with every stage.
+        "spark.sql.ui.explainMode": "simple",
     }
     # Compiling each query took more time than running it: a run of 70 notes 33 s with it, 21 s
     # without. The job's own test by spark-submit compiles as in production.
@@ -104,8 +105,16 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     from jobs.start_session import start_session
 
     session = start_session("clinspan-tests")
+    _remember_classes(session)
     yield session
     session.stop()
+
+
+def _remember_classes(session) -> None:
+    """Else each ``F.col`` makes the JVM look through all of its jars: 540 times in a run."""
+    jvm = session.sparkContext._jvm
+    for name in ("functions", "PythonUtils"):
+        setattr(jvm, name, getattr(jvm, name))
 
 
 @pytest.fixture(scope="session")

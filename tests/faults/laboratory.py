@@ -17,8 +17,8 @@ from table_picture import Picture, differences, read, take_picture
 
 MODEL = REPOSITORY / "models" / "bc5cdr-minilm"
 JOB = REPOSITORY / "jobs" / "extract_entities.py"
-_COMPILER = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
-# As in the session of the tests: compiling each query well takes more time than these runs.
+_COMPILER = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
+# As in the session of the tests; these JVMs end before the slow compiler would pay.
 QUICK = {
     "spark.driver.extraJavaOptions": _COMPILER,
     "spark.executor.extraJavaOptions": _COMPILER,
