@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from jobs.exit_codes import DONE, exit_code
 from jobs.start_session import start_session
 from pipelines.invented_notes import FIRST_DAY, invented_notes
+from pipelines.table_root import error_class
 from udfs.errors import InputError
 from udfs.invented_notes import LINES, NotePlan
 
@@ -24,6 +25,8 @@ Each note has {LINES} paragraphs of one sentence. A day's notes have a storetime
 """
 # A partition, and so a file, holds about so many notes.
 PARTITION_NOTES = 50_000
+# Delta's and Spark's names of it.
+_THERE_IS_ONE = ("DELTA_PATH_EXISTS", "PATH_ALREADY_EXISTS")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -61,7 +64,7 @@ def _make(arguments: argparse.Namespace) -> int:
     try:
         writer.save(arguments.output)
     except Exception as error:
-        if "already exists" not in str(error):
+        if error_class(error) not in _THERE_IS_ONE:
             raise
         raise InputError(
             f"--output {arguments.output}: there is a table already; give a new place"
