@@ -16,7 +16,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 WORKERS := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lane test-slow test-integration test-faults soak spark-nlp check lint-fix train lock audit dist clean
+.PHONY: help setup demo test test-lane test-slow test-integration test-faults soak stored spark-nlp check lint-fix train lock audit dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ test-faults: setup ## kill, damage and fill up what a run needs; prints a list o
 
 soak: setup ## NOTES=100000 invented notes in ten days through the main job, killed every few minutes
 	@$(VENV)/bin/python tests/soak/run_soak.py --notes $(or $(NOTES),100000) $(SOAK)
+
+stored: setup ## what a day of 1 % new notes costs beside PREDICTIONS=10000000 stored ones
+	@$(VENV)/bin/python tests/soak/run_stored.py --predictions $(or $(PREDICTIONS),10000000)
 
 check: ## lint, format and types, without changing anything
 	@.venv/bin/ruff check .

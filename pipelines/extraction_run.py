@@ -177,8 +177,8 @@ def _work_on(
     partitions = plan.partitions or _partitions(spark, due)
     # Without their text the windows are small: kept, so that notes are segmented twice at most.
     with (
-        kept(distinct_windows(windows, table.stored(), partitions)) as missing,
         kept(windows.drop("text")) as places,
+        kept(distinct_windows(windows, table.stored(places), partitions)) as missing,
     ):
         progress.step("scoring windows")
         started = time.monotonic()
@@ -187,7 +187,7 @@ def _work_on(
         progress.step("writing entities")
         notes.refuse_changes(spark)  # a cache that was lost with an executor is read anew
         hashes = missing.select("window_hash")
-        results = Results(due, places, hashes, table.stored())
+        results = Results(due, places, hashes, table.stored(places))
         counts = count_windows(places, missing, results.predictions)
         record = replace(
             record,

@@ -45,13 +45,20 @@ class PredictionTable:
     root: TableRoot
     model_fingerprint: str
 
-    def stored(self) -> DataFrame:
-        """``schemas.PREDICTION``, one row for each window that this model has scored."""
+    def stored(self, places: DataFrame) -> DataFrame:
+        """``schemas.PREDICTION``, one row for each window of places that this model scored.
+
+        Args:
+            places: ``window_hash`` of every place, kept in a cache.
+        """
         # A snapshot: a write to a table drops every cache whose plan reads its current version.
         rows = self.root.snapshot(self.spark, schemas.PREDICTIONS)
         own = rows.where(F.col("model_fingerprint") == self.model_fingerprint)
+        # First the choice: a day's windows are few, and what is stored is never sorted for them.
+        wanted = places.select("window_hash").distinct()
+        chosen = own.join(wanted, on="window_hash", how="left_semi")
         # Two runs at once may have scored the same window.
-        return own.select(*schemas.PREDICTION.names).dropDuplicates(["window_hash"])
+        return chosen.select(*schemas.PREDICTION.names).dropDuplicates(["window_hash"])
 
     def score(
         self,
