@@ -15,8 +15,9 @@ from pipelines.table_root import TableRoot
 
 def due_notes(
     spark: SparkSession, root: TableRoot, notes: DataFrame, model: str, pipeline: str
-) -> DataFrame:
-    """The notes that this pipeline has not done with this text.
+) -> DataFrame | None:
+    """The notes that this pipeline has not done with this text: ``note_id, is_known``, the latter
+    where it stands in the ledger. None: that is empty, so all notes are due.
 
     A row that is older than the one that the ledger knows, and has another text, is a late
     original: its amendment is done, and stays.
@@ -29,6 +30,8 @@ def due_notes(
         pipeline: the fingerprint of all that changes them.
     """
     ledger = root.snapshot(spark, schemas.PROCESSED_NOTES).where(F.col("model") == model)
+    if ledger.isEmpty():
+        return None
     done = ledger.select(
         "note_id",
         F.col("text_hash").alias("_done_hash"),
@@ -43,7 +46,10 @@ def due_notes(
         F.col("storetime").isNull() & F.col("_done_storetime").isNotNull(),
     )
     is_due = is_new | F.when(same_text, ~F.col("_same_pipeline")).otherwise(~is_older)
-    return notes.join(done, on="note_id", how="left").where(is_due).select(*notes.columns)
+    # Without their texts, which would be sorted and sent about to find the few that are due.
+    keys = notes.select("note_id", "text_hash", "storetime")
+    joined = keys.join(done, on="note_id", how="left").where(is_due)
+    return joined.select("note_id", (~is_new).alias("is_known"))
 
 
 def withdrawn_notes(

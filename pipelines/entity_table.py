@@ -81,7 +81,7 @@ def replace_row(
 
 
 def update_rows(
-    spark: SparkSession, root: TableRoot, table: Table, rows: DataFrame, key: str
+    spark: SparkSession, root: TableRoot, table: Table, rows: DataFrame, *keys: str
 ) -> int:
     """Changes columns of the rows that there are; returns how many.
 
@@ -89,13 +89,14 @@ def update_rows(
         spark: the session.
         root: where the table is.
         table: the table.
-        rows: ``key``, each value once, and the columns that change.
-        key: names a row.
+        rows: the columns ``keys``, their values together once, and the columns that change.
+        keys: what tells which rows.
     """
-    updates = ", ".join(f"t.{quote(n)} = s.{quote(n)}" for n in rows.columns if n != key)
+    updates = ", ".join(f"t.{quote(n)} = s.{quote(n)}" for n in rows.columns if n not in keys)
+    condition = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
     statement = (
-        f"MERGE INTO {_braces(root.sql_name(table))} t USING {{source}} s "
-        f"ON t.{quote(key)} = s.{quote(key)} WHEN MATCHED THEN UPDATE SET {updates}"
+        f"MERGE INTO {_braces(root.sql_name(table))} t USING {{source}} s ON {condition} "
+        f"WHEN MATCHED THEN UPDATE SET {updates}"
     )
     counts = with_retries(lambda: spark.sql(statement, source=rows).first())
     return 0 if counts is None else int(counts["num_updated_rows"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -88,12 +88,16 @@ def run_extraction(
     """
     progress.step("reading notes")
     refuse_overlap(plan.root, plan.source.path, plan.source.table)
-    source = _source_of(spark, plan)
-    with open_input(spark, source, plan.key, plan.max_note_characters, raw) as notes:
+    with ExitStack() as stack:
+        notes = stack.enter_context(_open(spark, plan, raw))
         create_tables(spark, plan.root)
         record = _new_record(plan, notes)
         with hold_root(spark, plan.root, record, plan.wait_seconds) as lease:
             try:
+                if lease.waited:
+                    # The run before may have read later notes than these, and said so in its row.
+                    notes = stack.enter_context(_open(spark, plan, raw))
+                    record = replace(_new_record(plan, notes), run_id=record.run_id)
                 record = _work(spark, plan, notes, record, progress, lease.refuse_lost)
             except BaseException as error:
                 cause = notes.cause_of(spark, error)
@@ -106,6 +110,13 @@ def run_extraction(
                 raise cause from None
         run_record.finish(spark, plan.root, record)
         return record
+
+
+def _open(
+    spark: SparkSession, plan: RunPlan, raw: DataFrame | None
+) -> AbstractContextManager[RunInput]:
+    source = _source_of(spark, plan)
+    return open_input(spark, source, plan.key, plan.max_note_characters, raw)
 
 
 def _source_of(spark: SparkSession, plan: RunPlan) -> NoteSource:
@@ -150,17 +161,30 @@ def _work(
 ) -> RunRecord:
     rows, record = _choose_rows(spark, plan, notes.rows, record)
     record = _withdraw(spark, plan, rows, record)
-    standing = rows.where("NOT withdrawn")
-    chosen = due_notes(spark, plan.root, standing, plan.annotation.model, plan.pipeline_fingerprint)
-    with kept(with_text(chosen)) as due:
-        progress.step("finding windows")
-        count = due.count()
-        notes.refuse_changes(spark)  # from here on all is read from the cache
-        record = replace(record, unchanged_notes=record.notes - count)
-        if count:
-            record = _work_on(spark, plan, notes, due, record, progress, go_on)
+    standing = with_text(rows.where("NOT withdrawn"))
+    found = due_notes(spark, plan.root, standing, plan.annotation.model, plan.pipeline_fingerprint)
+    with kept(found) if found is not None else nullcontext() as ids:
+        chosen, known = _choose_due(standing, ids)
+        with kept(chosen) as due:
+            progress.step("finding windows")
+            count = due.count()
+            notes.refuse_changes(spark)  # from here on all is read from the cache
+            record = replace(record, unchanged_notes=record.notes - count)
+            if count:
+                record = _work_on(spark, plan, notes, due, known, record, progress, go_on)
     progress.step("counting")
     return run_record.completed(spark, plan.root, record, _now())
+
+
+def _choose_due(notes: DataFrame, ids: DataFrame | None) -> tuple[DataFrame, DataFrame | None]:
+    """The notes that are due, and the ids of those that are in the ledger already, if any are."""
+    if ids is None:
+        return notes, None
+    # Counted, and so in the cache, these are of known size: where they are few, they go to the
+    # texts and not the texts to them.
+    counts = ids.agg(F.count(F.lit(1)), F.count_if("is_known")).first()
+    due = notes.join(ids.select("note_id"), on="note_id", how="left_semi")
+    return due, ids.where("is_known") if counts and counts[1] else None
 
 
 def _work_on(
@@ -168,6 +192,7 @@ def _work_on(
     plan: RunPlan,
     notes: RunInput,
     due: DataFrame,
+    known: DataFrame | None,
     record: RunRecord,
     progress: Progress,
     go_on: Callable[[], None],
@@ -187,7 +212,7 @@ def _work_on(
         progress.step("writing entities")
         notes.refuse_changes(spark)  # a cache that was lost with an executor is read anew
         hashes = missing.select("window_hash")
-        results = Results(due, places, hashes, table.stored(places))
+        results = Results(due, known, places, hashes, table.stored(places))
         counts = count_windows(places, missing, results.predictions)
         record = replace(
             record,
@@ -250,15 +275,21 @@ def _refuse_failures(
     refused = refused.withColumn("rule", F.lit(MODEL_FAILURE))
     count = quarantine(spark, plan.root, record, refused)
     ids = broken.select("note_id")
-    windows = results.windows.join(ids, on="note_id", how="left_anti")
     record = replace(
         record,
         quarantined_notes=record.quarantined_notes + count,
         notes=record.notes - count,
-        distinct_windows=windows.select("window_hash").distinct().count(),
     )
-    due = results.due.join(ids, on="note_id", how="left_anti")
-    return replace(results, due=due, windows=windows), record
+
+    def without(rows: DataFrame) -> DataFrame:
+        return rows.join(ids, on="note_id", how="left_anti")
+
+    return replace(
+        results,
+        due=without(results.due),
+        known=None if results.known is None else without(results.known),
+        windows=without(results.windows),
+    ), record
 
 
 def _partitions(spark: SparkSession, due: DataFrame) -> int:

@@ -53,7 +53,7 @@ def release_notes(spark: SparkSession, root: TableRoot, rules: tuple[str, ...]) 
     if counts or failures:
         read = tables[schemas.RUNS.name].where("input_version IS NOT NULL").select("run_id")
         forgotten = read.withColumn("input_version", F.lit(None).cast("long"))
-        update_rows(spark, root, schemas.RUNS, forgotten, key="run_id")
+        update_rows(spark, root, schemas.RUNS, forgotten, "run_id")
         # Last, so that a release that was killed is still there to be repeated.
         delete_rows(spark, root, schemas.QUARANTINED_NOTES, chosen.select("rule"))
     return Release(counts, failures)

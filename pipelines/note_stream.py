@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.utils import is_remote
 
 from pipelines import schemas
 from pipelines.extraction_run import Progress, RunPlan, run_extraction
@@ -41,6 +42,11 @@ def run_stream(
         InputError: the source cannot be read as a stream, or there is no place for the checkpoint.
         ClinspanError: a run failed; a rerun goes on with the same micro-batch.
     """
+    if is_remote():
+        raise InputError(
+            "--trigger available-now runs each micro-batch in the driver, which Spark Connect does "
+            "not do: use --changed-only there, which reads the same changes"
+        )
     refuse_overlap(plan.root, plan.source.path, plan.source.table)
     _refuse_other_sources(spark, plan.source)
     create_tables(spark, plan.root)

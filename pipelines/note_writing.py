@@ -16,10 +16,13 @@ from pyspark.sql import functions as F
 from pipelines import schemas
 from pipelines.caching import kept
 from pipelines.entity_extraction import annotate_notes, entities_of
-from pipelines.entity_table import delete_rows, replace_notes
+from pipelines.entity_table import delete_rows, replace_notes, update_rows
 from pipelines.table_root import TableRoot
 from udfs.note_annotation import AnnotationSettings
 
+# The pipeline of a note in the ledger while its rows are replaced or removed. No run has it, so the
+# note is due for every run until that has been done to its end, whatever the next one is asked for.
+UNFINISHED = ""
 # The tables that hold rows of a note, in the order in which they lose them.
 OF_NOTES = (schemas.ENTITIES, schemas.NOTE_WINDOWS, schemas.PROCESSED_NOTES)
 
@@ -43,12 +46,14 @@ class Stamp:
 class Results:
     """What a run found, as rows.
 
-    ``due`` are the notes (``note_id, text, text_hash``, details), ``windows`` all of their places,
-    ``scored`` the ``window_hash`` of those that this run was the first to score, ``predictions``
+    ``due`` are the notes (``note_id, text, text_hash``, details), ``known`` the ``note_id`` of
+    those in the ledger (None: none is), ``windows`` all of their places, ``scored`` the
+    ``window_hash`` of those that this run was the first to score, ``predictions``
     one for each distinct window.
     """
 
     due: DataFrame
+    known: DataFrame | None
     windows: DataFrame
     scored: DataFrame
     predictions: DataFrame
@@ -77,6 +82,9 @@ def write_notes(
     ids, model = due.select("note_id"), stamp.model
     with kept(annotated) as notes:
         go_on()
+        if results.known is not None:
+            marked = results.known.select("note_id", F.lit(model).alias("model"))
+            _mark(spark, root, marked, "note_id", "model")
         replace_notes(spark, root, schemas.NOTE_WINDOWS, windows, ids)
         entities = entities_of(notes).join(_details(due), "note_id", "inner")
         go_on()
@@ -91,9 +99,15 @@ def remove_notes(spark: SparkSession, root: TableRoot, note_ids: DataFrame) -> i
     with kept(note_ids) as ids:
         count = ids.count()
         if count:
+            _mark(spark, root, ids, "note_id")
             for table in OF_NOTES:
                 delete_rows(spark, root, table, ids)
         return count
+
+
+def _mark(spark: SparkSession, root: TableRoot, notes: DataFrame, *keys: str) -> None:
+    rows = notes.withColumn("pipeline_fingerprint", F.lit(UNFINISHED))
+    update_rows(spark, root, schemas.PROCESSED_NOTES, rows, *keys)
 
 
 def _details(due: DataFrame) -> DataFrame:

@@ -30,36 +30,62 @@ from pipelines.run_record import RunRecord
 from pipelines.table_root import RootBusyError, TableRoot
 
 HEARTBEAT_SECONDS = 60.0
-# A run on another machine that is silent for so long was killed.
-SILENCE_SECONDS = 300.0
+# A run on another machine that is silent for so long was killed. A stage that takes all slots for
+# longer than this silences its own run.
+SILENCE_SECONDS = 900.0
+# By so much the clocks of a process and of its machine may be apart.
+CLOCK_SECONDS = 30.0
 # Two that begin at the same moment both step back: so long they try again, however short the wait.
 LEAST_TRY_SECONDS = 20.0
 
 
 class Lease:
-    """The right of one run to write; see ``hold_root``."""
+    """The right of one run to write; see ``hold_root``. ``waited``: others had it before."""
 
     def __init__(self, spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
         self._spark, self._root, self._record = spark, root, record
-        self._alive_at = time.time()
+        self.waited = False
+        self._held_since = self._alive_at = time.time()
+        self._was_silent = False
         self._ended = threading.Event()
+        self._beating = threading.Lock()
 
     def refuse_lost(self) -> None:
-        """Raises ``RootBusyError`` where another run may have taken this one for dead."""
+        """Raises ``RootBusyError`` where another run took this one for dead.
+
+        A run may be silent without harm, while one stage takes all slots or the machine sleeps. Its
+        row is written first, then those of others are read, as by a run that begins.
+        """
+        if not (self._was_silent or self._is_silent()):
+            return
         silence = time.time() - self._alive_at
-        if silence > SILENCE_SECONDS:
+        self._beat()
+        if _worked_since(self._spark, self._root, self._record.run_id, self._held_since):
             raise RootBusyError(
-                f"this run was silent for {silence:.0f} s, more than {SILENCE_SECONDS:.0f}: "
-                "another may be at work by now. What is committed stays, run again"
+                f"this run was silent for {max(silence, SILENCE_SECONDS):.0f} s or more, and "
+                "another took the root meanwhile. What is committed stays, run again"
             )
+        self._was_silent = False
 
     def keep(self) -> None:
         """Shows that the run is alive until ``end``; the work of a thread."""
         while not self._ended.wait(HEARTBEAT_SECONDS):
-            now = time.time()
             with suppress(Exception):  # the next try is near, and ``refuse_lost`` knows
-                if run_record.beat(self._spark, self._root, self._record.run_id, utc(now)):
-                    self._alive_at = now
+                self._beat()
+
+    def _beat(self) -> None:
+        with self._beating:
+            begun = time.time()
+            if not run_record.beat(self._spark, self._root, self._record.run_id, utc(begun)):
+                raise RootBusyError(
+                    f"the row of this run in {self._root.describe()} is gone: run again"
+                )
+            # How long it took counts as silence: others saw the old time until now.
+            self._was_silent |= self._is_silent()
+            self._alive_at = begun
+
+    def _is_silent(self) -> bool:
+        return time.time() - self._alive_at > SILENCE_SECONDS
 
     def end(self) -> None:
         """Ends ``keep``."""
@@ -83,12 +109,14 @@ def hold_root(
     """
     begun = time.monotonic()
     deadline = begun + max(wait_seconds, LEAST_TRY_SECONDS)
+    waited = False
     while True:
         lease = Lease(spark, root, record)
         run_record.begin(spark, root, replace(record, holder=_holder(), heartbeat=utc(time.time())))
         others = _others(spark, root, record.run_id)
         if not others:
             break
+        waited = True
         own = spark.createDataFrame([(record.run_id,)], "run_id string")
         delete_rows(spark, root, schemas.RUNS, own)
         while others:
@@ -96,6 +124,7 @@ def hold_root(
                 raise RootBusyError(_busy(root, others[0], time.monotonic() - begun))
             _pause()
             others = _others(spark, root, record.run_id)
+    lease.waited = waited
     thread = threading.Thread(target=lease.keep, name="lease", daemon=True)
     thread.start()
     try:
@@ -128,28 +157,41 @@ def _others(spark: SparkSession, root: TableRoot, run_id: str) -> list[Row]:
     return sorted(others, key=lambda row: str(row["since"]))
 
 
+def _worked_since(spark: SparkSession, root: TableRoot, run_id: str, seconds: float) -> bool:
+    """Whether another run is at work, or has ended since a time."""
+    ended = root.read(spark, schemas.RUNS).where(F.col("end") >= F.lit(utc(seconds)))
+    ended = ended.where(F.col("run_id") != run_id)
+    return bool(_others(spark, root, run_id)) or not ended.isEmpty()
+
+
 def _is_alive(row: Row) -> bool:
     if row["holder"] is None or row["seen"] is None:
         return False  # of a release without leases
-    if time.time() - row["seen"] > SILENCE_SECONDS or row["holder"] == _holder():
+    if row["holder"] == _holder():
         return False  # this process can run one at a time: what it left behind is dead
     machine, _, process = row["holder"].rpartition(":")
-    return machine != _machine() or _exists(int(process))
+    if machine == _machine():
+        return _exists(int(process), row["seen"])
+    return time.time() - row["seen"] <= SILENCE_SECONDS
 
 
-def _exists(process: int) -> bool:
+def _exists(process: int, seen: float) -> bool:
+    """Whether the process that was alive at a time still is; it may have slept with its machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass
     try:
-        # A zombie is dead, and stays where nobody asks for its exit code, as in many a container.
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/stat").read_text().partition("btime ")[2].split()[0]
+        begun = int(boot) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, IndexError):  # not Linux, or gone meanwhile
-        return True
-    return state != "Z"
+        return time.time() - seen <= SILENCE_SECONDS
+    # A zombie is dead, and stays where nobody asks for its exit code, as in many a container. One
+    # that began later has only the number of a dead one.
+    return fields[0] != "Z" and begun <= seen + CLOCK_SECONDS
 
 
 def _holder() -> str:

@@ -81,7 +81,7 @@ def begin(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
 def beat(spark: SparkSession, root: TableRoot, run_id: str, at: datetime) -> bool:
     """Writes down when a run at work was last alive; False: it has no row any more."""
     row = spark.createDataFrame([(run_id, at)], "run_id string, heartbeat timestamp")
-    return update_rows(spark, root, RUNS, row, key="run_id") > 0
+    return update_rows(spark, root, RUNS, row, "run_id") > 0
 
 
 def finish(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
@@ -115,7 +115,9 @@ def completed(spark: SparkSession, root: TableRoot, record: RunRecord, end: date
     """The record of a run whose ledger is written, with its counts."""
 
     def of_run(rows: DataFrame) -> DataFrame:
-        return rows.where(F.col("run_id") == record.run_id)
+        # By the time, too, of which files have statistics.
+        is_own = F.col("processed_at") == F.lit(record.start)
+        return rows.where(is_own & (F.col("run_id") == record.run_id))
 
     ledger = of_run(root.read(spark, PROCESSED_NOTES))
     totals = ledger.agg(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import schemas
+from pipelines import note_writing, run_lease, schemas
+from pipelines.entity_table import append_rows, update_rows
 from pipelines.extraction_run import Progress, RunPlan, run_extraction
 from pipelines.note_columns import NoteColumns
 from pipelines.note_release import release_notes
@@ -100,6 +101,67 @@ def test_days_in_any_order_leave_the_latest_text_of_each_note(spark, plan: RunPl
     assert {row.note_id for row in windows.collect()} == {"amended", "no time"}
     tables, _ = open_for_checks(spark, plan.root)
     assert not [finding for finding in verify_tables(tables) if finding.is_violation]
+
+
+def test_what_a_dead_run_had_begun_is_mended_whatever_the_next_run_is_asked_for(
+    spark, plan: RunPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The amendment, or the withdrawal, is taken back before the run could be repeated."""
+    day = "2150-01-01"
+    first = [("amended", "insulin", day, False), ("taken back", "heparin", day, False)]
+    run(spark, plan, first)
+    before = found(spark, plan)
+    with monkeypatch.context() as patch:
+        dies_before(patch, "replace_notes", 3)  # that of the ledger
+        with pytest.raises(ZeroDivisionError):
+            run(spark, plan, [("amended", "aspirin", day, False)])
+    with monkeypatch.context() as patch:
+        dies_before(patch, "delete_rows", 3)
+        with pytest.raises(ZeroDivisionError):
+            run(spark, plan, [("taken back", "heparin", day, True)])
+    record = run(spark, plan, first)
+    assert record.worked_notes == 2
+    assert found(spark, plan) == before
+    tables, _ = open_for_checks(spark, plan.root)
+    assert not [finding for finding in verify_tables(tables) if finding.is_violation]
+    assert run(spark, plan, first).worked_notes == 0
+
+
+def dies_before(patch: pytest.MonkeyPatch, name: str, number: int) -> None:
+    """The run dies before the n-th write of a kind."""
+    write, calls = getattr(note_writing, name), []
+
+    def dying(*arguments: object) -> None:
+        calls.append(name)
+        if len(calls) == number:
+            raise ZeroDivisionError
+        write(*arguments)
+
+    patch.setattr(note_writing, name, dying)
+
+
+def test_a_run_that_waited_reads_what_came_meanwhile(
+    spark, plan: RunPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would write the older text of a note over what the run before it wrote."""
+    run(spark, plan, [("a", "insulin", None, False)])
+    elsewhere = spark.sql(
+        "SELECT 'other' run_id, 'running' status, 'elsewhere:1' holder, now() heartbeat"
+    )
+    mine = plan.root.read(spark, schemas.RUNS)
+    columns = [c for c in mine.columns if c not in elsewhere.columns]
+    append_rows(plan.root, schemas.RUNS, mine.select(*columns).crossJoin(elsewhere))
+    file = Path(str(plan.source.path))
+
+    def pause() -> None:
+        file.write_text(file.read_text().replace("heparin", "warfarin"))
+        ended = spark.createDataFrame([("other", "done")], "run_id string, status string")
+        update_rows(spark, plan.root, schemas.RUNS, ended, "run_id")
+
+    monkeypatch.setattr(run_lease, "_pause", pause)
+    record = run(spark, plan, [("a", "heparin", None, False)])
+    assert (record.status, record.worked_notes) == ("done", 1)
+    assert found(spark, plan) == {"a": "warfarin"}
 
 
 def test_only_rows_of_a_time_are_read_and_those_without_one(spark, tmp_path: Path) -> None:

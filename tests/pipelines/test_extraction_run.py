@@ -24,7 +24,8 @@ MakePlan = Callable[..., RunPlan]
 @pytest.fixture
 def make_plan(tmp_path: Path, fake_engine) -> MakePlan:
     def make(notes: Path | str, root: str = "root", **changes: object) -> RunPlan:
-        return plan_of(notes, tmp_path / root, fake_engine, **{"partitions": 2, **changes})
+        changes = {"engine": fake_engine, "partitions": 2, **changes}
+        return plan_of(notes, tmp_path / root, **changes)
 
     return make
 

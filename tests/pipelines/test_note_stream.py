@@ -31,6 +31,14 @@ def plan(spark, tmp_path: Path, fake_engine) -> RunPlan:
     return plan_of(path, tmp_path / "root", fake_engine, COLUMNS)
 
 
+def test_over_spark_connect_it_is_refused(
+    spark, plan: RunPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.note_stream.is_remote", lambda: True)
+    with pytest.raises(InputError, match="--changed-only"):
+        stream(spark, plan)
+
+
 def add(spark, plan: RunPlan, *notes: tuple[str, str]) -> None:
     rows = spark.createDataFrame([(i, text, None, False) for i, text in notes], KINDS)
     rows.write.format("delta").mode("append").save(plan.source.path)

@@ -58,6 +58,10 @@ def test_only_a_run_that_is_alive_keeps_others_away(
         "not asked for its exit code": {"holder": f"{machine}:{zombie.pid}", "heartbeat": now()},
         "left behind by this process": {"holder": f"{machine}:{own}", "heartbeat": now()},
         "silent elsewhere": {"holder": f"elsewhere:{own}", "heartbeat": long_ago},
+        "one whose number is another's now": {
+            "holder": f"{machine}:{os.getppid()}",
+            "heartbeat": datetime(2001, 1, 1, tzinfo=UTC),
+        },
         "of a release without leases": {},
     }
     for run_id, values in dead.items():
@@ -72,6 +76,9 @@ def test_only_a_run_that_is_alive_keeps_others_away(
             run_record.begin(spark, root, record("at work", holder=holder, heartbeat=now()))
             with pytest.raises(RootBusyError, match=r"at work is at work on .*wait_seconds"):
                 refuse_busy(spark, root)
+            # It is as much alive if it slept, as its machine may.
+            monkeypatch.setattr(run_lease, "SILENCE_SECONDS", -1.0)
+            monkeypatch.setattr(run_lease, "CLOCK_SECONDS", 60.0)
             with (
                 pytest.raises(RootBusyError, match="the run at work"),
                 hold_root(spark, root, record("too late"), wait_seconds=0),
@@ -118,7 +125,20 @@ def test_a_run_shows_that_it_is_alive_and_stops_where_it_could_not(
         while heartbeat() <= first:
             assert time.monotonic() < deadline
         lease.refuse_lost()
-        with monkeypatch.context() as patch:
-            patch.setattr(run_lease, "SILENCE_SECONDS", -1.0)
-            with pytest.raises(RootBusyError, match="silent for"):
-                lease.refuse_lost()
+
+
+def test_a_run_that_was_silent_goes_on_unless_another_took_the_root(
+    spark, root: TableRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = record("ended before", end=now() - timedelta(seconds=60))
+    run_record.begin(spark, root, replace(before, status="done"))
+    with hold_root(spark, root, record("mine"), wait_seconds=0) as lease:
+        lease._alive_at -= run_lease.SILENCE_SECONDS + 60
+        lease.refuse_lost()
+        # A heartbeat that comes late does not hide that there was none.
+        lease._alive_at -= run_lease.SILENCE_SECONDS + 60
+        lease._beat()
+        other = record("other", end=now() + timedelta(seconds=1))
+        run_record.begin(spark, root, replace(other, status="done"))
+        with pytest.raises(RootBusyError, match="another took the root meanwhile"):
+            lease.refuse_lost()
