@@ -37,7 +37,7 @@ test: setup $(if $(filter spark4,$(LANE)),,check) ## check, then run every test 
 		echo "Tests of lane $$lane"; $(MAKE) --no-print-directory LANE=$$lane test-lane || exit 1; done
 
 test-lane: setup
-	@$(PYTEST) --numprocesses $(WORKERS) --dist loadfile
+	@$(PYTEST) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup ## the tests that take minutes: all shared notes with the shipped model
 	@$(PYTEST) -m slow

@@ -13,11 +13,10 @@ from pipelines import schemas
 from pipelines.table_root import TableRoot
 
 
-def due_notes(
+def compare_with_ledger(
     spark: SparkSession, root: TableRoot, notes: DataFrame, model: str, pipeline: str
 ) -> DataFrame | None:
-    """The notes that this pipeline has not done with this text: ``note_id, is_known``, the latter
-    where it stands in the ledger. None: that is empty, so all notes are due.
+    """The notes of which the ledger says something else, or nothing.
 
     A row that is older than the one that the ledger knows, and has another text, is a late
     original: its amendment is done, and stays.
@@ -28,6 +27,11 @@ def due_notes(
         notes: one row for each note, with ``note_id, text_hash, storetime``.
         model: whose rows count.
         pipeline: the fingerprint of all that changes them.
+
+    Returns:
+        ``note_id, storetime`` with ``is_due``, where this pipeline has not done the note with this
+        text (else the text is the one that was done, stored again later), and ``is_known``, where
+        the note stands in the ledger. None: the ledger is empty, so all notes are due.
     """
     ledger = root.snapshot(spark, schemas.PROCESSED_NOTES).where(F.col("model") == model)
     if ledger.isEmpty():
@@ -46,10 +50,15 @@ def due_notes(
         F.col("storetime").isNull() & F.col("_done_storetime").isNotNull(),
     )
     is_due = is_new | F.when(same_text, ~F.col("_same_pipeline")).otherwise(~is_older)
+    is_newer = F.coalesce(
+        F.col("storetime") > F.col("_done_storetime"),
+        F.col("storetime").isNotNull() & F.col("_done_storetime").isNull(),
+    )
     # Without their texts, which would be sorted and sent about to find the few that are due.
     keys = notes.select("note_id", "text_hash", "storetime")
-    joined = keys.join(done, on="note_id", how="left").where(is_due)
-    return joined.select("note_id", (~is_new).alias("is_known"))
+    joined = keys.join(done, on="note_id", how="left").where(is_due | is_newer)
+    flags = (is_due.alias("is_due"), (~is_new).alias("is_known"))
+    return joined.select("note_id", "storetime", *flags)
 
 
 def withdrawn_notes(

@@ -19,12 +19,12 @@ from pyspark.sql import functions as F
 
 from pipelines import run_record
 from pipelines.caching import kept
-from pipelines.due_notes import due_notes, withdrawn_notes
+from pipelines.due_notes import compare_with_ledger, withdrawn_notes
 from pipelines.entity_extraction import find_windows, with_text
 from pipelines.inference import Engine, distinct_windows, task_slots
 from pipelines.note_selection import one_row_each
 from pipelines.note_source import NoteSource, note_ids
-from pipelines.note_writing import Results, Stamp, remove_notes, write_notes
+from pipelines.note_writing import Results, Stamp, move_notes, remove_notes, write_notes
 from pipelines.overlap import refuse_overlap
 from pipelines.prediction_table import PredictionTable, count_windows
 from pipelines.quarantine import MODEL_FAILURE, quarantine
@@ -162,9 +162,10 @@ def _work(
     rows, record = _choose_rows(spark, plan, notes.rows, record)
     record = _withdraw(spark, plan, rows, record)
     standing = with_text(rows.where("NOT withdrawn"))
-    found = due_notes(spark, plan.root, standing, plan.annotation.model, plan.pipeline_fingerprint)
-    with kept(found) if found is not None else nullcontext() as ids:
-        chosen, known = _choose_due(standing, ids)
+    model, pipeline = plan.annotation.model, plan.pipeline_fingerprint
+    found = compare_with_ledger(spark, plan.root, standing, model, pipeline)
+    with kept(found) if found is not None else nullcontext() as differing:
+        chosen, known = _choose_due(spark, plan, standing, differing, go_on)
         with kept(chosen) as due:
             progress.step("finding windows")
             count = due.count()
@@ -176,15 +177,28 @@ def _work(
     return run_record.completed(spark, plan.root, record, _now())
 
 
-def _choose_due(notes: DataFrame, ids: DataFrame | None) -> tuple[DataFrame, DataFrame | None]:
+def _choose_due(
+    spark: SparkSession,
+    plan: RunPlan,
+    notes: DataFrame,
+    differing: DataFrame | None,
+    go_on: Callable[[], None],
+) -> tuple[DataFrame, DataFrame | None]:
     """The notes that are due, and the ids of those that are in the ledger already, if any are."""
-    if ids is None:
+    if differing is None:
         return notes, None
     # Counted, and so in the cache, these are of known size: where they are few, they go to the
     # texts and not the texts to them.
-    counts = ids.agg(F.count(F.lit(1)), F.count_if("is_known")).first()
-    due = notes.join(ids.select("note_id"), on="note_id", how="left_semi")
-    return due, ids.where("is_known") if counts and counts[1] else None
+    counts = differing.agg(
+        F.count_if("is_due AND is_known").alias("known"),
+        F.count_if(~F.col("is_due")).alias("moved"),
+    ).first()
+    if counts and counts["moved"]:
+        go_on()
+        move_notes(spark, plan.root, differing.where("NOT is_due"), plan.annotation.model)
+    ids = differing.where("is_due").select("note_id", "is_known")
+    due = notes.join(ids, on="note_id", how="left_semi")
+    return due, ids.where("is_known") if counts and counts["known"] else None
 
 
 def _work_on(

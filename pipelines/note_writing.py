@@ -94,6 +94,12 @@ def write_notes(
         replace_notes(spark, root, schemas.PROCESSED_NOTES, ledger, ids, model)
 
 
+def move_notes(spark: SparkSession, root: TableRoot, notes: DataFrame, model: str) -> None:
+    """Writes down when the text of notes that are done was stored last (``note_id, storetime``)."""
+    rows = notes.select("note_id", F.lit(model).alias("model"), "storetime")
+    update_rows(spark, root, schemas.PROCESSED_NOTES, rows, "note_id", "model")
+
+
 def remove_notes(spark: SparkSession, root: TableRoot, note_ids: DataFrame) -> int:
     """Removes the rows of notes (``note_id``), of every model; returns how many notes."""
     with kept(note_ids) as ids:

@@ -67,9 +67,9 @@ class RightAnswer:
             self.done.pop(row.note_id, None)
 
     def _put(self, row: Row) -> None:
-        text, time = self.done.get(row.note_id, ("", None))
+        _, time = self.done.get(row.note_id, ("", None))
         is_older = time is not None and (row.time is None or row.time < time)
-        if text != row.text and not is_older:
+        if not is_older:
             self.done[row.note_id] = (row.text, row.time)
 
 

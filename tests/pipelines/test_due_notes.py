@@ -103,6 +103,19 @@ def test_days_in_any_order_leave_the_latest_text_of_each_note(spark, plan: RunPl
     assert not [finding for finding in verify_tables(tables) if finding.is_violation]
 
 
+def test_a_text_that_comes_again_makes_its_note_newer(spark, plan: RunPlan) -> None:
+    days = [f"2150-01-0{day}" for day in range(1, 10)]
+    run(spark, plan, [("a", "insulin", days[4], False), ("b", "heparin", None, False)])
+    record = run(spark, plan, [("a", "insulin", days[8], False), ("b", "heparin", days[3], False)])
+    assert (record.worked_notes, record.unchanged_notes) == (0, 2)
+    late = [("a", "aspirin", days[6], False), ("b", "aspirin", days[2], False)]
+    assert run(spark, plan, late).worked_notes == 0
+    assert found(spark, plan) == {"a": "insulin", "b": "heparin"}
+    # The note itself was done when it was.
+    stamps = plan.root.read(spark, schemas.PROCESSED_NOTES).select("run_id").distinct()
+    assert stamps.count() == 1
+
+
 def test_what_a_dead_run_had_begun_is_mended_whatever_the_next_run_is_asked_for(
     spark, plan: RunPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
