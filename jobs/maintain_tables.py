@@ -19,7 +19,7 @@ from jobs.exit_codes import DONE, exit_code
 from jobs.root_options import read_settings, root_of, root_parser
 from jobs.show_run import console
 from jobs.start_session import start_session
-from pipelines.run_lease import refuse_busy
+from pipelines.run_lease import hold_for_upkeep
 from pipelines.table_files import SAFE_HOURS
 from pipelines.table_maintenance import (
     Retention,
@@ -85,16 +85,16 @@ def _maintain(arguments: argparse.Namespace) -> int:
         console.print("The tables are those of this release")
     if arguments.upgrade_only:
         return DONE
-    refuse_busy(spark, root)
     retention = Retention(
         unused=arguments.drop_unused_predictions,
         other_models=arguments.drop_predictions_of_other_models,
     )
-    if retention.unused or retention.other_models:
-        dropped = drop_predictions(spark, root, retention)
-        console.print(f"{dropped:,} predictions dropped")
-    sizes = optimize_tables(spark, root)
-    vacuum_tables(spark, root, arguments.retain_hours)
+    with hold_for_upkeep(spark, root, "maintain_tables"):
+        if retention.unused or retention.other_models:
+            dropped = drop_predictions(spark, root, retention)
+            console.print(f"{dropped:,} predictions dropped")
+        sizes = optimize_tables(spark, root)
+        vacuum_tables(spark, root, arguments.retain_hours)
     show_sizes(sizes)
     return DONE
 

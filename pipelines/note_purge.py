@@ -21,7 +21,7 @@ from pipelines import schemas
 from pipelines.entity_table import delete_rows
 from pipelines.existing_tables import find_tables, refuse_other_columns
 from pipelines.note_source import NoteSource, map_columns, pin_source, read_notes
-from pipelines.run_lease import refuse_busy
+from pipelines.run_lease import hold_for_upkeep
 from pipelines.table_files import count_log_entries, count_old_files, forget_history, vacuum
 from pipelines.table_root import TableRoot
 
@@ -87,9 +87,21 @@ def purge_notes(
         RootBusyError: another run is at work, or keeps committing to the tables.
     """
     tables = find_tables(spark, root)
-    if not dry_run:
-        refuse_other_columns(tables)
-        refuse_busy(spark, root)
+    if dry_run:
+        return _purge(spark, root, tables, request, source, dry_run)
+    refuse_other_columns(tables)
+    with hold_for_upkeep(spark, root, "purge_notes"):
+        return _purge(spark, root, tables, request, source, dry_run)
+
+
+def _purge(
+    spark: SparkSession,
+    root: TableRoot,
+    tables: Mapping[str, DataFrame],
+    request: PurgeRequest,
+    source: NoteSource | None,
+    dry_run: bool,
+) -> Purge:
     ids = _find_notes(spark, tables, request, source)
     notes = spark.createDataFrame([(note_id,) for note_id in ids], "note_id string")
     purge = _count(tables, notes, request)
@@ -172,15 +184,19 @@ def find_remains(spark: SparkSession, root: TableRoot) -> list[Remains]:
 
 
 def remove_remains(spark: SparkSession, root: TableRoot) -> list[Remains]:
-    """Removes old files, change data and log entries; nothing else may use the root meanwhile.
+    """Removes old files, change data and log entries; nobody may read the tables meanwhile.
 
     Returns:
         what stays: entries of the log that Delta does not remove before tomorrow.
+
+    Raises:
+        RootBusyError: a run is at work.
     """
     tables, remains = find_tables(spark, root), []
-    for table in PURGED:
-        if table.name in tables:
-            vacuum(spark, root, table, hours=0)
-            entries = forget_history(spark, root, table)
-            remains.append(Remains(table.name, count_old_files(spark, root, table), entries))
+    with hold_for_upkeep(spark, root, "purge_notes"):
+        for table in PURGED:
+            if table.name in tables:
+                vacuum(spark, root, table, hours=0)
+                entries = forget_history(spark, root, table)
+                remains.append(Remains(table.name, count_old_files(spark, root, table), entries))
     return remains

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import schemas
 from pipelines.entity_table import delete_rows, update_rows
 from pipelines.existing_tables import find_tables, refuse_other_columns
 from pipelines.quarantine import MODEL_FAILURE
-from pipelines.run_lease import refuse_busy
+from pipelines.run_lease import hold_for_upkeep
 from pipelines.table_root import TableRoot
 
 
@@ -39,7 +39,13 @@ def release_notes(spark: SparkSession, root: TableRoot, rules: tuple[str, ...]) 
     """
     tables = find_tables(spark, root)
     refuse_other_columns(tables)
-    refuse_busy(spark, root)
+    with hold_for_upkeep(spark, root, "release_notes"):
+        return _release(spark, root, tables, rules)
+
+
+def _release(
+    spark: SparkSession, root: TableRoot, tables: Mapping[str, DataFrame], rules: tuple[str, ...]
+) -> Release:
     rows = tables[schemas.QUARANTINED_NOTES.name]
     chosen = rows.where(F.col("rule").isin(*rules)) if rules else rows
     counts = {row["rule"]: row["count"] for row in chosen.groupBy("rule").count().collect()}

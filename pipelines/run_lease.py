@@ -3,7 +3,8 @@
 The row of a run in ``runs`` is its lease: it says who works, and when he last showed to be alive. A
 run that begins writes its row, then reads those of others; who sees another takes his own back and
 tries again later, so that two can never both go on. A run that was killed is known by its process,
-or from another machine by its silence. It does not know what runs do.
+or from another machine by its silence. Jobs of upkeep hold a root in the same way. It does not know
+what runs do.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import random
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -117,8 +119,7 @@ def hold_root(
         if not others:
             break
         waited = True
-        own = spark.createDataFrame([(record.run_id,)], "run_id string")
-        delete_rows(spark, root, schemas.RUNS, own)
+        _remove(spark, root, record.run_id)
         while others:
             if time.monotonic() > deadline:
                 raise RootBusyError(_busy(root, others[0], time.monotonic() - begun))
@@ -138,10 +139,36 @@ def _pause() -> None:
     time.sleep(random.uniform(0.5, 4))
 
 
-def refuse_busy(spark: SparkSession, root: TableRoot) -> None:
-    """Raises ``RootBusyError`` where a run is at work."""
-    if others := _others(spark, root, ""):
-        raise RootBusyError(_busy(root, others[0], 0))
+@contextmanager
+def hold_for_upkeep(spark: SparkSession, root: TableRoot, job: str) -> Iterator[None]:
+    """Keeps runs away from a root while a job changes what they wrote; it leaves no row behind.
+
+    Raises:
+        RootBusyError: a run is at work.
+    """
+    record = RunRecord(
+        run_id=uuid.uuid4().hex,
+        start=utc(time.time()),
+        status="running",
+        input=job,
+        settings_digest="",
+        code_version="",
+        model="",
+        model_fingerprint="",
+        pipeline_fingerprint="",
+        rows_read=0,
+        notes=0,
+    )
+    with hold_root(spark, root, record, wait_seconds=0):
+        try:
+            yield
+        finally:
+            _remove(spark, root, record.run_id)
+
+
+def _remove(spark: SparkSession, root: TableRoot, run_id: str) -> None:
+    own = spark.createDataFrame([(run_id,)], "run_id string")
+    delete_rows(spark, root, schemas.RUNS, own)
 
 
 def _others(spark: SparkSession, root: TableRoot, run_id: str) -> list[Row]:

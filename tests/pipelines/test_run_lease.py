@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import run_lease, run_record, schemas
-from pipelines.run_lease import hold_root, refuse_busy
+from pipelines.run_lease import hold_for_upkeep, hold_root
 from pipelines.run_record import RunRecord
 from pipelines.table_root import RootBusyError, TableRoot, create_tables
 
@@ -66,7 +66,8 @@ def test_only_a_run_that_is_alive_keeps_others_away(
     }
     for run_id, values in dead.items():
         run_record.begin(spark, root, record(run_id, **values))
-    refuse_busy(spark, root)
+    with hold_for_upkeep(spark, root, "purge_notes"):
+        assert "running" in statuses(spark, root).values()
     with hold_root(spark, root, record("mine"), wait_seconds=0) as lease:
         lease.refuse_lost()
         # It waits for one that is at work elsewhere, as this one looks from there.
@@ -74,8 +75,11 @@ def test_only_a_run_that_is_alive_keeps_others_away(
         try:
             holder = f"{machine}:{alive.pid}"
             run_record.begin(spark, root, record("at work", holder=holder, heartbeat=now()))
-            with pytest.raises(RootBusyError, match=r"at work is at work on .*wait_seconds"):
-                refuse_busy(spark, root)
+            with (
+                pytest.raises(RootBusyError, match=r"at work is at work on .*wait_seconds"),
+                hold_for_upkeep(spark, root, "purge_notes"),
+            ):
+                pytest.fail("a purge beside a run")
             # It is as much alive if it slept, as its machine may.
             monkeypatch.setattr(run_lease, "SILENCE_SECONDS", -1.0)
             monkeypatch.setattr(run_lease, "CLOCK_SECONDS", 60.0)
@@ -90,6 +94,18 @@ def test_only_a_run_that_is_alive_keeps_others_away(
     zombie.wait()
     # Who steps back leaves no row; whoever holds it has to finish his own.
     assert statuses(spark, root).keys() == {*dead, "mine", "at work"}
+
+
+def test_a_run_waits_for_upkeep(spark, root: TableRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lease, "LEAST_TRY_SECONDS", 0.0)
+    with hold_for_upkeep(spark, root, "maintain_tables"):
+        monkeypatch.setattr(run_lease, "_holder", lambda: "elsewhere:1")
+        with (
+            pytest.raises(RootBusyError, match="is at work on"),
+            hold_root(spark, root, record("too early"), wait_seconds=0),
+        ):
+            pytest.fail("a run beside upkeep")
+    assert statuses(spark, root) == {}
 
 
 def test_a_run_waits_until_the_other_one_has_ended(spark, root: TableRoot) -> None:
