@@ -190,8 +190,8 @@ def _choose_due(
     # Counted, and so in the cache, these are of known size: where they are few, they go to the
     # texts and not the texts to them.
     counts = differing.agg(
-        F.count_if("is_due AND is_known").alias("known"),
-        F.count_if(~F.col("is_due")).alias("moved"),
+        F.count_if(F.expr("is_due AND is_known")).alias("known"),
+        F.count_if(F.expr("NOT is_due")).alias("moved"),
     ).first()
     if counts and counts["moved"]:
         go_on()
