@@ -1,4 +1,5 @@
-"""How the results of a run get into the tables: windows, entities, and the ledger last.
+"""How the results of a run get into the tables: a mark in the ledger, windows, entities, and the
+ledger's own rows last.
 
 The order is the safety: a run that dies between two writes repeats them, and what the ledger says
 is always there. It does not know which notes are due, nor how they were scored.

@@ -126,7 +126,7 @@ def test_a_run_waits_until_the_other_one_has_ended(spark, root: TableRoot) -> No
     assert statuses(spark, root) == {"other": "done", "mine": "running"}
 
 
-def test_a_run_shows_that_it_is_alive_and_stops_where_it_could_not(
+def test_a_run_shows_that_it_is_alive(
     spark, root: TableRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_lease, "HEARTBEAT_SECONDS", 0.1)

@@ -27,8 +27,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from jobs.start_session import start_session
+from pipelines import schemas
+from pipelines.invented_notes import FIRST_DAY
+from pipelines.table_root import TableRoot
+from tests.soak.small_package import cut_layers
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-FIRST_DAY = date(2150, 1, 1)
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 2**20
 TRIES = 50
@@ -46,12 +51,15 @@ class Day:
 
 
 class Soak:
-    """The jobs of a soak, in a folder of their own."""
+    """The jobs of a soak, in a folder of their own, with a model or a small one of one layer."""
 
-    def __init__(self, folder: Path, kill_seconds: float, seed: int) -> None:
-        self.folder = folder
-        self.notes, self.root = folder / "notes", folder / "root"
-        self.model = folder / "model"
+    def __init__(self, folder: Path, model: Path | None, kill_seconds: float, seed: int) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self.folder = folder.absolute()
+        self.notes, self.root = self.folder / "notes", self.folder / "root"
+        shipped = REPOSITORY / "models" / "bc5cdr-minilm"
+        self.model = model.absolute() if model else cut_layers(shipped, self.folder / "model")
         self._dice, self._kill_seconds = random.Random(seed), kill_seconds
         self._next_kill = self._draw()
         self._environment = os.environ | {
@@ -68,7 +76,7 @@ class Soak:
 
     def extract(self, number: int) -> Day:
         """One day, again and again until it ends well."""
-        begin = FIRST_DAY + timedelta(days=number)
+        begin = date.fromisoformat(FIRST_DAY) + timedelta(days=number)
         day = Day(begin.isoformat())
         arguments = [
             *("--notes", self.notes, "--output", self.root, "--model", self.model),
@@ -139,11 +147,7 @@ def resident_sizes(group: int) -> Mapping[str, int]:
 
 
 def counts(root: Path) -> dict[str, int]:
-    """What stands in the tables, in a process with Spark of its own."""
-    from jobs.start_session import start_session
-    from pipelines import schemas
-    from pipelines.table_root import TableRoot
-
+    """What stands in the tables."""
     spark, at = start_session("clinspan-soak"), TableRoot.at(str(root), None)
     ledger = at.read(spark, schemas.PROCESSED_NOTES)
     windows = at.read(spark, schemas.NOTE_WINDOWS)
@@ -170,15 +174,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, help="a model package; else one of a single layer")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "build" / "soak")
     options = parser.parse_args()
-    shutil.rmtree(options.folder, ignore_errors=True)
-    options.folder.mkdir(parents=True)
-    soak = Soak(options.folder.absolute(), options.kill_seconds, options.seed)
-    if options.model:
-        soak.model = options.model.absolute()
-    else:
-        from tests.soak.small_package import cut_layers
-
-        cut_layers(REPOSITORY / "models" / "bc5cdr-minilm", soak.model)
+    soak = Soak(options.folder, options.model, options.kill_seconds, options.seed)
     begun = time.monotonic()
     soak.make_notes(options.notes, options.days, options.copied)
     made = time.monotonic() - begun
@@ -198,7 +194,7 @@ def main() -> int:
         "verify_tables": code,
         "tables": found,
     }
-    (options.folder / "soak.json").write_text(json.dumps(report, indent=2))
+    (soak.folder / "soak.json").write_text(json.dumps(report, indent=2))
     show(days, report)
     is_right = (
         found["notes"] == found["ledger_rows"] == options.notes

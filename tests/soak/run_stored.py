@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from jobs.start_session import start_session
 from pipelines import schemas
 from pipelines.table_root import TableRoot
 from tests.soak.run_soak import REPOSITORY, Soak
-from tests.soak.small_package import cut_layers
 from udfs.invented_notes import LINES
 
 # Half of the windows are copies: each prediction stands in two places.
@@ -102,14 +100,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, help="a model package; else one of a single layer")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "build" / "stored")
     options = parser.parse_args()
-    shutil.rmtree(options.folder, ignore_errors=True)
-    options.folder.mkdir(parents=True)
-    soak = Soak(options.folder.absolute(), kill_seconds=0, seed=0)
-    soak.model = (
-        options.model.absolute()
-        if options.model
-        else cut_layers(REPOSITORY / "models" / "bc5cdr-minilm", soak.model)
-    )
+    soak = Soak(options.folder, options.model, kill_seconds=0, seed=0)
     day_notes = PLACES * options.predictions // LINES // 100
     soak.make_notes(2 * day_notes, days=2, copied=0.5)
     root = TableRoot.at(str(soak.root), None)
@@ -132,7 +123,7 @@ def main() -> int:
         "past_seconds": past,
         "second_day_share_of_past": second.seconds / past,
     }
-    (options.folder / "stored.json").write_text(json.dumps(report, indent=2))
+    (soak.folder / "stored.json").write_text(json.dumps(report, indent=2))
     print(json.dumps(report, indent=2))
     return 0
 
