@@ -118,9 +118,10 @@ class Soak:
                 day.peaks[kind] = max(day.peaks.get(kind, 0), size)
             if self._kill_seconds and time.monotonic() - begun > self._next_kill:
                 os.killpg(process.pid, signal.SIGKILL)
-                day.kills += 1
                 self._next_kill = self._draw()
-                return process.wait()
+                code = process.wait()
+                day.kills += code == -signal.SIGKILL  # else it had ended just before
+                return code
         self._next_kill -= time.monotonic() - begun if day else 0.0
         return code
 
@@ -214,8 +215,10 @@ def show(days: list[Day], report: dict) -> None:
         table.add_row(day.day, f"{day.seconds:.0f}", str(day.kills), *peaks)
     console = Console(width=100)
     console.print(table)
-    for name, value in {**report["tables"], **report["seconds"]}.items():
-        console.print(f"{name}: {value:,.0f}", highlight=False)
+    for name, value in report["tables"].items():
+        console.print(f"{name}: {value:,}", highlight=False)
+    for name, value in report["seconds"].items():
+        console.print(f"seconds for {name}: {value:,.0f}", highlight=False)
     console.print(f"verify_tables: exit code {report['verify_tables']}", highlight=False)
 
 
