@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
@@ -22,50 +22,18 @@ from pipelines import run_record
 from pipelines.caching import kept
 from pipelines.due_notes import compare_with_ledger, withdrawn_notes
 from pipelines.entity_extraction import find_windows, with_text
-from pipelines.inference import Engine, distinct_windows, task_slots
+from pipelines.inference import distinct_windows
 from pipelines.note_selection import one_row_each
-from pipelines.note_source import NoteSource, note_ids
+from pipelines.note_source import note_ids
 from pipelines.note_writing import Results, Stamp, move_notes, remove_notes, write_notes
 from pipelines.overlap import refuse_overlap
 from pipelines.prediction_table import PredictionTable, count_windows
 from pipelines.quarantine import MODEL_FAILURE, quarantine
 from pipelines.run_input import RunInput, open_input
 from pipelines.run_lease import hold_root
+from pipelines.run_plan import Progress, RunPlan, characters_of, partitions_for, source_of
 from pipelines.run_record import RunRecord
-from pipelines.table_root import TableRoot, create_tables
-from udfs.note_annotation import AnnotationSettings
-
-# A partition of the inference stage holds about this much text, so that no task grows with the run.
-PARTITION_CHARACTERS = 16_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlan:
-    """Everything that a run needs, as values."""
-
-    source: NoteSource
-    root: TableRoot
-    engine: Engine
-    key: bytes
-    annotation: AnnotationSettings
-    model_fingerprint: str
-    pipeline_fingerprint: str
-    settings_digest: str
-    code_version: str
-    partitions: int | None
-    slice_seconds: float
-    max_note_characters: int
-    wait_seconds: float = 0.0
-
-
-class Progress:
-    """What a run tells while it works; the command line shows it, a test may ignore it."""
-
-    def step(self, words: str) -> None:
-        """A new step begins."""
-
-    def scored(self, characters: int, total: int) -> None:
-        """So many characters of new, distinct window text are scored and stored."""
+from pipelines.table_root import create_tables
 
 
 def run_extraction(
@@ -116,18 +84,8 @@ def run_extraction(
 def _open(
     spark: SparkSession, plan: RunPlan, raw: DataFrame | None
 ) -> AbstractContextManager[RunInput]:
-    source = _source_of(spark, plan)
+    source = source_of(spark, plan)
     return open_input(spark, source, plan.key, plan.max_note_characters, raw)
-
-
-def _source_of(spark: SparkSession, plan: RunPlan) -> NoteSource:
-    """The source, from where the last run of the same settings over it ended."""
-    if not plan.source.changed_only:
-        return plan.source
-    version = run_record.last_version(
-        spark, plan.root, plan.source.describe(), plan.pipeline_fingerprint, plan.settings_digest
-    )
-    return replace(plan.source, changed_since=version)
 
 
 def _new_record(plan: RunPlan, notes: RunInput) -> RunRecord:
@@ -214,7 +172,7 @@ def _work_on(
 ) -> RunRecord:
     windows = find_windows(due, plan.key)
     table = PredictionTable(spark, plan.root, plan.model_fingerprint)
-    partitions = plan.partitions or _partitions(spark, due)
+    partitions = plan.partitions or partitions_for(spark, characters_of(due))
     # Without their text the windows are small: kept, so that notes are segmented twice at most.
     with (
         kept(windows.drop("text")) as places,
@@ -305,13 +263,6 @@ def _refuse_failures(
         known=None if results.known is None else without(results.known),
         windows=without(results.windows),
     ), record
-
-
-def _partitions(spark: SparkSession, due: DataFrame) -> int:
-    characters = due.agg(F.sum(F.length("text"))).first()
-    total = int(characters[0] or 0) if characters else 0
-    slots = task_slots(spark)
-    return max(slots, slots * -(-total // (slots * PARTITION_CHARACTERS)))
 
 
 def _stamp(plan: RunPlan, record: RunRecord) -> Stamp:

@@ -16,7 +16,6 @@ from pyspark.sql import types as T
 
 from pipelines.caching import kept
 from pipelines.csv_source import broken_message
-from pipelines.extraction_run import Progress
 from pipelines.import_records import (
     NoteFiles,
     Seen,
@@ -38,6 +37,7 @@ from pipelines.import_tables import (
 )
 from pipelines.inference import task_slots
 from pipelines.note_columns import NoteColumns, map_columns
+from pipelines.run_plan import Progress
 from pipelines.table_root import quote
 from udfs.csv_records import FATAL
 from udfs.errors import ClinspanError, InputError

@@ -13,9 +13,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.utils import is_remote
 
 from pipelines import schemas
-from pipelines.extraction_run import Progress, RunPlan, run_extraction
+from pipelines.extraction_run import run_extraction
 from pipelines.note_source import NoteSource, delta_name, pin_source, sql_name
 from pipelines.overlap import refuse_overlap
+from pipelines.run_plan import Progress, RunPlan
 from pipelines.run_record import RunRecord
 from pipelines.source_changes import net_rows
 from pipelines.table_root import create_tables, error_class

@@ -133,7 +133,8 @@ def made_root(spark, fake_engine, tmp_path_factory: pytest.TempPathFactory) -> P
     shares a window with ``a``, and ``d`` of patient 2; ``e`` without entities of 3; ``long`` is
     quarantined.
     """
-    from pipelines import extraction_run
+    from pipelines.extraction_run import run_extraction
+    from pipelines.run_plan import Progress
     from tests.run_plans import plan_of
 
     folder = tmp_path_factory.mktemp("made")
@@ -159,5 +160,5 @@ def made_root(spark, fake_engine, tmp_path_factory: pytest.TempPathFactory) -> P
             for i, (subject, text) in notes.items()
         ]
         (folder / "notes.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        extraction_run.run_extraction(spark, plan, extraction_run.Progress())
+        run_extraction(spark, plan, Progress())
     return folder

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines import schemas
-from pipelines.extraction_run import RunPlan
 from pipelines.inference import Engine
 from pipelines.note_columns import NoteColumns
 from pipelines.note_source import NoteSource
+from pipelines.run_plan import RunPlan
 from pipelines.table_root import TableRoot
 from udfs.note_annotation import AnnotationSettings
 

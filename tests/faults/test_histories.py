@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipelines import note_writing, prediction_table, schemas
-from pipelines.extraction_run import Progress, run_extraction
+from pipelines.extraction_run import run_extraction
 from pipelines.note_columns import NoteColumns
+from pipelines.run_plan import Progress
 from pipelines.table_root import TableRoot
 from pipelines.table_verification import open_for_checks, verify_tables
 from tests.run_plans import plan_of

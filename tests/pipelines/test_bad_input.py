@@ -14,10 +14,11 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipelines import schemas
-from pipelines.extraction_run import Progress, RunPlan, run_extraction
+from pipelines.extraction_run import run_extraction
 from pipelines.note_columns import NoteColumns, missing_parts
 from pipelines.note_source import NoteSource, pin_source, read_notes, unreadable_file
 from pipelines.run_input import open_input
+from pipelines.run_plan import Progress, RunPlan
 from pipelines.source_files import SourceChangedError, files_of, needs_recursion
 from pipelines.table_root import TableRoot, name_parts, sql_table
 from tests.run_plans import ALL_DETAILS, KEY, plan_of

@@ -10,11 +10,12 @@ import pytest
 
 from pipelines import schemas
 from pipelines.csv_source import record_type
-from pipelines.extraction_run import Progress, run_extraction
+from pipelines.extraction_run import run_extraction
 from pipelines.note_columns import NoteColumns, map_columns
 from pipelines.note_formats import detect_format
 from pipelines.note_selection import judge_notes, with_text_hash
 from pipelines.note_source import NoteSource, read_notes
+from pipelines.run_plan import Progress
 from tests.run_plans import ALL_DETAILS, KEY, plan_of
 from udfs.errors import InputError
 from udfs.note_annotation import find_entities

@@ -11,11 +11,12 @@ import pytest
 
 from pipelines import note_writing, run_lease, schemas
 from pipelines.entity_table import append_rows, update_rows
-from pipelines.extraction_run import Progress, RunPlan, run_extraction
+from pipelines.extraction_run import run_extraction
 from pipelines.note_columns import NoteColumns
 from pipelines.note_release import release_notes
 from pipelines.note_source import NoteSource
 from pipelines.run_input import open_input
+from pipelines.run_plan import Progress, RunPlan
 from pipelines.run_record import RunRecord
 from pipelines.table_verification import open_for_checks, verify_tables
 from tests.run_plans import KEY, plan_of

@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from pipelines import schemas
 from pipelines.entity_extraction import extract_entities
-from pipelines.extraction_run import Progress, RunPlan, run_extraction
+from pipelines.extraction_run import run_extraction
+from pipelines.run_plan import Progress, RunPlan
 from tests.run_plans import KEY, plan_of
 from udfs.errors import InputError
 from udfs.note_annotation import AnnotationSettings, find_entities

@@ -10,9 +10,10 @@ import pytest
 
 from jobs.show_run import summary_rows
 from pipelines import schemas
-from pipelines.extraction_run import Progress, RunPlan, run_extraction
+from pipelines.extraction_run import run_extraction
 from pipelines.note_columns import NoteColumns
 from pipelines.note_release import release_notes
+from pipelines.run_plan import Progress, RunPlan
 from pipelines.table_maintenance import Retention, drop_predictions
 from pipelines.table_verification import open_for_checks, verify_tables
 from tests.moody_model import MoodyEngine

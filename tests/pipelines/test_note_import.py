@@ -15,13 +15,13 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipelines import note_import, schemas
-from pipelines.extraction_run import Progress
 from pipelines.import_records import find_notes
 from pipelines.import_tables import ImportTarget, TableShape, lay_out, write_table
 from pipelines.note_columns import NoteColumns, map_columns
 from pipelines.note_import import ImportPlan, import_notes
 from pipelines.note_selection import judge_notes
 from pipelines.note_source import NoteSource, read_notes
+from pipelines.run_plan import Progress
 from udfs.errors import ClinspanError, InputError
 
 EVENTS = (

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipelines import schemas
-from pipelines.extraction_run import Progress, RunPlan
 from pipelines.note_columns import NoteColumns
 from pipelines.note_source import NoteSource
 from pipelines.note_stream import run_stream
+from pipelines.run_plan import Progress, RunPlan
 from pipelines.run_record import RunRecord
 from pipelines.table_root import TableRoot
 from tests.run_plans import plan_of
