@@ -27,6 +27,7 @@ FLAG_KEYS = {
     "model": "model.folder",
     "engine": "model.engine",
     "show_entities": "run.show_entities",
+    "plan": "run.plan",
 }
 
 _EXAMPLES = """\
@@ -88,6 +89,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         type=int,
         help="print the N most frequent mentions at the end (text of notes)",
+    )
+    parser.add_argument(
+        "--plan",
+        metavar="NAME",
+        help="what the run will have to do and how long it will take, from a sample: only "
+        "(no table is written) or first (then runs, and says how far off it was)",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="a YAML file of settings")
     parser.add_argument(

@@ -253,12 +253,25 @@ class RunSettings(Section):
     wait_seconds: float = _rule("a number of seconds, at least 0", 600, ge=0)
     max_quarantined_fraction: float = _rule("a fraction from 0 to 1", 0.05, ge=0, le=1)
     show_entities: int = _rule("a whole number of at least 0 (0 shows none)", 20, ge=0)
+    plan: Literal["none", "only", "first"] = _rule("one of none, only, first", "first")
+    price_per_hour: float | None = _rule("a price above 0, or null", 1.5, gt=0)
     max_note_characters: int = _rule(
         f"a whole number from 1 to {MAX_OFFSET} (offsets are 32-bit)",
         20_000_000,
         ge=1,
         le=MAX_OFFSET,
     )
+
+    @field_validator("plan")
+    @classmethod
+    def _plan_is_of_one_run(cls, plan: str, info: ValidationInfo) -> str:
+        if plan != "none" and info.data.get("trigger") == "available-now":
+            words = (
+                "must be none where run.trigger is available-now: a stream's runs are not known "
+                "before; leave one of them out"
+            )
+            raise PydanticCustomError(RULE, words)
+        return plan
 
 
 class SecuritySettings(Section):

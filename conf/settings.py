@@ -39,7 +39,15 @@ NOT_IN_DIGEST: dict[str, set[str] | bool] = {
     "notes": {"path", "table", "withdrawn_list", "changed_only"},
     "output": True,
     "model": {"folder", "distribute", "hang_seconds"},
-    "run": {"app_name", "show_entities", "trigger", "checkpoint", "wait_seconds"},
+    "run": {
+        "app_name",
+        "show_entities",
+        "plan",
+        "price_per_hour",
+        "trigger",
+        "checkpoint",
+        "wait_seconds",
+    },
     "security": True,
 }
 

@@ -10,6 +10,7 @@ committed), 4 another run holds the root. No message holds note text.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,11 +22,14 @@ from conf.version import VERSION
 from jobs.choose_engine import choose_engine, open_engine
 from jobs.exit_codes import DONE, QUARANTINED, exit_code, fail
 from jobs.note_values import note_source
+from jobs.show_forecast import show_comparison, show_forecast
 from jobs.show_run import ConsoleProgress, console, show_mentions, show_summary
 from jobs.start_session import start_session
-from pipelines.extraction_run import RunPlan, run_extraction
+from pipelines.extraction_run import run_extraction
 from pipelines.note_stream import run_stream
 from pipelines.pipeline_fingerprint import pipeline_fingerprint
+from pipelines.run_forecast import Forecast, forecast_run
+from pipelines.run_plan import RunPlan
 from pipelines.run_record import RunRecord, frequent_mentions
 from pipelines.table_root import TableRoot
 from udfs.bert_config import BertConfig
@@ -50,16 +54,25 @@ def _extract(settings: Settings) -> int:
     engine = open_engine(spark, plan.engine, settings.model.distribute)
     plan = replace(plan, engine=engine)
     records: list[RunRecord] = []
+    forecast: Forecast | None = None
 
     def done(record: RunRecord) -> None:
         records.append(record)
         show_summary(record, plan.root)
 
     with ConsoleProgress() as progress:
+        if settings.run.plan != "none":
+            forecast = forecast_run(spark, plan, progress)
+            show_forecast(forecast, settings.run.price_per_hour)
+            if settings.run.plan == "only":
+                return DONE
+        started = time.monotonic()
         if settings.run.trigger == "once":
             done(run_extraction(spark, plan, progress))
         else:
             run_stream(spark, plan, settings.run.checkpoint, progress, done)
+    if forecast is not None:
+        show_comparison(forecast, records, time.monotonic() - started)
     if not records:
         console.print("Nothing came into the source since the last time")
     if settings.run.show_entities:

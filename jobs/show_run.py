@@ -15,14 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.exit_codes import plain
-from pipelines import extraction_run, schemas
+from pipelines import run_plan, schemas
 from pipelines.run_record import RunRecord
 from pipelines.table_root import TableRoot
 
 console = Console(highlight=False, soft_wrap=True)
 
 
-class ConsoleProgress(extraction_run.Progress):
+class ConsoleProgress(run_plan.Progress):
     """Shows the steps of a run and, while windows are scored, how far it is."""
 
     def __init__(self) -> None:
@@ -63,9 +63,7 @@ class ConsoleProgress(extraction_run.Progress):
         seconds = max(time.monotonic() - self._scoring_since, 1e-3)
         speed = characters / seconds
         left = (total - characters) / speed if speed else 0.0
-        words = (
-            f"{characters:,} of {total:,} new characters, {speed:,.0f}/s, {_duration(left)} left"
-        )
+        words = f"{characters:,} of {total:,} new characters, {speed:,.0f}/s, {duration(left)} left"
         self._bar.update(self._task, total=total, completed=characters, words=words)
         self._log(f"scoring windows: {words}")
 
@@ -74,8 +72,11 @@ class ConsoleProgress(extraction_run.Progress):
             console.print(f"[{time.monotonic() - self._started:7.1f} s] {words}", markup=False)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Hours and minutes, minutes and seconds or seconds, as a person says them."""
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
@@ -138,7 +139,7 @@ def _speeds(record: RunRecord) -> list[tuple[str, str]]:
     rows = []
     if record.seconds:
         notes = record.worked_notes / record.seconds
-        rows.append(("time", f"{_duration(record.seconds)}, {notes:,.1f} notes/s"))
+        rows.append(("time", f"{duration(record.seconds)}, {notes:,.1f} notes/s"))
     if record.inference_seconds and record.scored_wordpieces:
         speed = record.scored_wordpieces / record.inference_seconds
         rows.append(("scoring speed", f"{speed:,.0f} word-pieces/s"))

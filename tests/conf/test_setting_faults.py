@@ -61,6 +61,8 @@ def test_both_places_in_one_source_are_a_fault(faults):
         "model.hang_seconds=0",
         "run.trigger=always",
         "run.wait_seconds=-1",
+        "run.plan=later",
+        "run.price_per_hour=0",
         "entities.labels=[]",
         "entities.labels=[A, A]",
         "entities.labels=[1]",
@@ -87,6 +89,11 @@ def test_impossible_values_are_one_fault_that_names_key_value_source_and_rule(fa
     assert fault.startswith(f"{key} = ")
     assert "(from --set): " in fault
     assert "must be" in fault
+
+
+def test_a_stream_has_no_forecast(faults):
+    (fault,) = faults("run.plan=first", "run.trigger=available-now")
+    assert fault.startswith('run.plan = "first" (from --set): must be none where run.trigger')
 
 
 def test_several_faults_are_listed_at_once(faults, tmp_path):

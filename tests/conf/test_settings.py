@@ -74,6 +74,8 @@ def test_defaults_are_the_documented_ones(load):
         "wait_seconds": 60.0,
         "max_quarantined_fraction": 0.05,
         "show_entities": 0,
+        "plan": "none",
+        "price_per_hour": None,
         "max_note_characters": 20_000_000,
     }
     assert settings.entities.model_dump() == {"labels": None, "min_score": 0.0}

@@ -73,6 +73,8 @@ PLACES_AND_NAMES = {
     "run.wait_seconds": 1,
     "run.app_name": "other",
     "run.show_entities": 5,
+    "run.plan": "first",
+    "run.price_per_hour": 1,
     "security.hash_key_file": "elsewhere",
 }
 
