@@ -51,6 +51,8 @@ FIXED_SECONDS = Estimate(30.0, 15.0, 60.0)
 PASSES = 4
 # Of English clinical text, where nothing is scored that could tell.
 WORDPIECES_PER_CHARACTER = 0.25
+# By so much may all text have more or fewer word-pieces a character than what is scored: new text.
+RATIO_ERROR = 0.05
 MILLION = 1_000_000
 
 
@@ -171,7 +173,8 @@ def _draw_by(due: DataFrame, key: Column) -> tuple[_Drawn, bool]:
     last = buckets[used - 1]["bucket"] if used else -1
     notes = due.where(bucket <= last).select("note_id", "text", group.alias("patient_group"))
     size = sum(row["characters"] for row in buckets)
-    is_fit = drawn == number or (used >= LEAST_PATIENTS and drawn <= 2 * SAMPLE_NOTES)
+    is_even = used >= LEAST_PATIENTS and drawn <= 2 * SAMPLE_NOTES
+    is_fit = number <= SAMPLE_NOTES or is_even
     return _Drawn(notes, number, size, by_patient=True), is_fit
 
 
@@ -199,13 +202,18 @@ def _look(
             new = _text(sample, places, missing, sizes)
             finding = _seconds_a_character(sample, plan.key, sizes)
 
+    def in_wordpieces(characters: Estimate) -> Estimate:
+        found = characters.times(per_character)
+        doubt = RATIO_ERROR * found.value
+        return found.plus(Estimate(0.0, -doubt, doubt))
+
     def work(notes: int) -> Work:
         size = drawn.size * notes / drawn.number if drawn.number else 0.0
         to_score = new.distinct_total(size)
         if not drawn.by_patient:
             # Half of clinical text is copied (Steinkamp 2022), mostly within a patient's notes.
             to_score = Estimate(to_score.value, to_score.low / 2, to_score.high)
-        to_score = to_score.times(per_character)
+        to_score = in_wordpieces(to_score)
         scoring = Estimate.exact(0.0)
         if to_score.value and speed is not None:
             scoring = to_score.over(speed)
@@ -213,8 +221,8 @@ def _look(
         again = Estimate.exact(reading * size / drawn.size if drawn.size else reading)
         return Work(
             notes=notes,
-            wordpieces=every.total(size).times(per_character),
-            distinct=every.distinct_total(size).times(per_character),
+            wordpieces=in_wordpieces(every.total(size)),
+            distinct=in_wordpieces(every.distinct_total(size)),
             new=to_score,
             seconds=scoring.plus(others).plus(again) if speed or not to_score.value else None,
         )

@@ -90,8 +90,8 @@ def test_a_small_source_is_counted(spark, plan: RunPlan) -> None:
     texts = [json.loads(line)["text"] for line in lines]
     words = sum(len(text.split()) for text in texts)
     # Exact in characters; in words as far as words are as long in what was scored.
-    assert forecast.due.wordpieces.low == forecast.due.wordpieces.high
-    assert forecast.due.wordpieces.value == pytest.approx(words, rel=0.1)
+    assert forecast.due.wordpieces.low < words < forecast.due.wordpieces.high
+    assert forecast.due.wordpieces.high < 1.1 * words
 
 
 @pytest.mark.parametrize("subject", [lambda _: None, lambda _: 7], ids=["no patient", "one"])
