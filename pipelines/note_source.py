@@ -101,7 +101,9 @@ def delta_name(source: NoteSource) -> str | None:
     if source.table is not None:
         return sql_name(source.table)
     if source.path is not None and source_format(source) == "delta":
-        return f"delta.{quote(source.path)}"
+        # Behind `delta.`, what is not absolute is taken for the name of a table.
+        place = None if source.path.startswith("file:") else local_path(source.path)
+        return f"delta.{quote(str(place or source.path))}"
     return None
 
 

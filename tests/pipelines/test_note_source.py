@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from pipelines import schemas
 from pipelines.note_columns import NoteColumns, map_columns
 from pipelines.note_formats import detect_format
 from pipelines.note_selection import judge_notes, one_row_each, with_text_hash
-from pipelines.note_source import NoteSource, read_notes
+from pipelines.note_source import NoteSource, pin_source, read_notes
 from udfs.errors import InputError
 from udfs.text_hash import keyed_hash
 
@@ -130,6 +131,17 @@ def test_a_folder_of_partitions_keeps_its_columns(spark, tmp_path: Path) -> None
     rows = spark.createDataFrame([("a", "t", 7)], "note_id string, text string, subject_id int")
     rows.write.partitionBy("subject_id").parquet(str(tmp_path / "notes"))
     assert judged(spark, tmp_path / "notes").first().subject_id == 7
+
+
+def test_a_delta_table_may_be_named_from_the_current_folder(spark, tmp_path: Path) -> None:
+    table = tmp_path / "some notes"
+    spark.createDataFrame([("a", "aspirin")], "note_id string, text string").write.format(
+        "delta"
+    ).save(str(table))
+    source = NoteSource(NoteColumns(), path=os.path.relpath(table))
+    pinned = pin_source(spark, source)
+    assert pinned.version == 0
+    assert [row.note_id for row in read_notes(spark, pinned).collect()] == ["a"]
 
 
 def test_a_delta_table_is_never_read_as_its_files(spark, tmp_path: Path) -> None:
