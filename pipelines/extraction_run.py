@@ -22,7 +22,7 @@ from pipelines import run_record
 from pipelines.caching import kept
 from pipelines.due_notes import compare_with_ledger, withdrawn_notes
 from pipelines.entity_extraction import find_windows, with_text
-from pipelines.inference import distinct_windows
+from pipelines.inference import characters_of, distinct_windows, partitions_for
 from pipelines.note_selection import one_row_each
 from pipelines.note_source import note_ids
 from pipelines.note_writing import Results, Stamp, move_notes, remove_notes, write_notes
@@ -31,7 +31,7 @@ from pipelines.prediction_table import PredictionTable, count_windows
 from pipelines.quarantine import MODEL_FAILURE, quarantine
 from pipelines.run_input import RunInput, open_input
 from pipelines.run_lease import hold_root
-from pipelines.run_plan import Progress, RunPlan, characters_of, partitions_for, source_of
+from pipelines.run_plan import Progress, RunPlan, source_of
 from pipelines.run_record import RunRecord
 from pipelines.table_root import create_tables
 

@@ -28,6 +28,8 @@ from udfs.note_annotation import Classifier
 
 Engine = Callable[[DataFrame], DataFrame]
 HANG_SECONDS = 120.0
+# A partition of the inference stage holds about this much text, so that no task grows with the run.
+PARTITION_CHARACTERS = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,18 @@ def task_slots(spark: SparkSession) -> int:
     """How many tasks run at a time, as Spark plans it, without the SparkContext."""
     partitions = spark.range(10_000).select(F.spark_partition_id().alias("p")).distinct()
     return max(1, partitions.count())
+
+
+def characters_of(rows: DataFrame) -> int:
+    """Code points of all texts."""
+    total = rows.agg(F.sum(F.length("text"))).first()
+    return int(total[0] or 0) if total else 0
+
+
+def partitions_for(spark: SparkSession, characters: int) -> int:
+    """Partitions of the inference stage for so much text: a multiple of what runs at a time."""
+    slots = task_slots(spark)
+    return max(slots, slots * -(-characters // (slots * PARTITION_CHARACTERS)))
 
 
 def distinct_windows(windows: DataFrame, known: DataFrame | None, partitions: int) -> DataFrame:

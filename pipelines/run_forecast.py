@@ -11,10 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import stdev
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import schemas
@@ -22,20 +22,22 @@ from pipelines.caching import kept
 from pipelines.due_notes import compare_with_ledger
 from pipelines.entity_extraction import find_windows, with_text
 from pipelines.existing_tables import find_table, refuse_other_columns
-from pipelines.inference import distinct_windows, hash_range, task_slots
+from pipelines.inference import (
+    characters_of,
+    distinct_windows,
+    hash_range,
+    partitions_for,
+    task_slots,
+)
+from pipelines.note_sample import NoteSample, amounts_by_group, draw_sample, window_text
 from pipelines.note_selection import one_row_each
 from pipelines.overlap import refuse_overlap
 from pipelines.prediction_table import PredictionTable
 from pipelines.run_input import open_input
-from pipelines.run_plan import Progress, RunPlan, characters_of, partitions_for, source_of
+from pipelines.run_plan import Progress, RunPlan, source_of
 from pipelines.run_record import RunRecord
-from pipelines.text_growth import GROUPS, Estimate, TextSample
+from pipelines.text_growth import Estimate
 
-SAMPLE_NOTES = 2_000
-# With fewer, one of them may be unlike all others.
-LEAST_PATIENTS = 50
-# Patients are chosen by a hash, in so many steps.
-BUCKETS = 50_000
 # The first windows are scored while models are loaded; then so many parts are timed.
 FIRST_CHARACTERS = 50_000
 TIMED_PARTS = 4
@@ -100,16 +102,6 @@ class Forecast:
         return found if due.seconds is None else [*found, ("seconds", due.seconds.value, seconds)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """Some of the notes that are due: ``note_id, text, patient_group``."""
-
-    notes: DataFrame
-    number: int
-    size: int
-    by_patient: bool
-
-
 def forecast_run(spark: SparkSession, plan: RunPlan, progress: Progress) -> Forecast:
     """Looks at a sample of the notes that are due, and scores a part of it.
 
@@ -126,9 +118,9 @@ def forecast_run(spark: SparkSession, plan: RunPlan, progress: Progress) -> Fore
     started = time.monotonic()
     source = source_of(spark, plan)
     with open_input(spark, source, plan.key, plan.max_note_characters) as notes:
-        drawn = _draw(_due(spark, plan, notes.rows))
+        drawn = draw_sample(_due(spark, plan, notes.rows))
         with kept(drawn.notes) as sample:
-            sizes = _by_group(sample, F.sum(F.length("text")))
+            sizes = amounts_by_group(sample, F.sum(F.length("text")))
             reading = time.monotonic() - started
             return _look(spark, plan, drawn, sample, sizes, reading, progress)
 
@@ -148,40 +140,10 @@ def _due(spark: SparkSession, plan: RunPlan, judged: DataFrame) -> DataFrame:
     return notes.join(differing.where("is_due").select("note_id"), on="note_id", how="left_semi")
 
 
-def _draw(due: DataFrame) -> _Drawn:
-    """All notes of as many patients as make a sample; notes, where too few patients are named."""
-    patient = F.coalesce(F.col("subject_id").cast("string"), "note_id")
-    drawn, is_fit = _draw_by(due, patient)
-    if is_fit:
-        return drawn
-    drawn, _ = _draw_by(due, F.col("note_id"))
-    return replace(drawn, by_patient=False)
-
-
-def _draw_by(due: DataFrame, key: Column) -> tuple[_Drawn, bool]:
-    """Notes with chosen keys; and whether there are enough keys, none with too many notes."""
-    bucket = F.pmod(F.xxhash64(key), F.lit(BUCKETS))
-    sizes = (F.count(F.lit(1)).alias("notes"), F.sum(F.length("text")).alias("characters"))
-    buckets = due.groupBy(bucket.alias("bucket")).agg(*sizes).orderBy("bucket").collect()
-    number = sum(row["notes"] for row in buckets)
-    drawn = used = 0
-    for row in buckets:
-        if drawn >= SAMPLE_NOTES:
-            break
-        drawn, used = drawn + row["notes"], used + 1
-    group = F.pmod(F.xxhash64(key, F.lit("group")), F.lit(GROUPS)).cast("int")
-    last = buckets[used - 1]["bucket"] if used else -1
-    notes = due.where(bucket <= last).select("note_id", "text", group.alias("patient_group"))
-    size = sum(row["characters"] for row in buckets)
-    is_even = used >= LEAST_PATIENTS and drawn <= 2 * SAMPLE_NOTES
-    is_fit = number <= SAMPLE_NOTES or is_even
-    return _Drawn(notes, number, size, by_patient=True), is_fit
-
-
 def _look(
     spark: SparkSession,
     plan: RunPlan,
-    drawn: _Drawn,
+    drawn: NoteSample,
     sample: DataFrame,
     sizes: dict[int, int],
     reading: float,
@@ -191,7 +153,7 @@ def _look(
     slots = task_slots(spark)
     windows = find_windows(sample, plan.key).withColumn("characters", F.length("text"))
     with kept(windows.drop("text")) as places:
-        every = _text(sample, places, None, sizes)
+        every = window_text(sample, places, None, sizes)
         stored = _stored(spark, plan, places)
         with (
             kept(stored) if stored is not None else nullcontext() as known,
@@ -199,7 +161,7 @@ def _look(
         ):
             progress.step("scoring a part of the sample")
             speed, per_character = _score(plan, missing, places, known)
-            new = _text(sample, places, missing, sizes)
+            new = window_text(sample, places, missing, sizes)
             finding = _seconds_a_character(sample, plan.key, sizes)
 
     def in_wordpieces(characters: Estimate) -> Estimate:
@@ -304,21 +266,3 @@ def _seconds_a_character(sample: DataFrame, key: bytes, sizes: dict[int, int]) -
     each = whole / size
     more = max(0.0, whole - seconds[1]) / max(size - sizes[few], 1)
     return Estimate(max(more, each / 4), min(more, each / 4) / 2, each)
-
-
-def _text(
-    sample: DataFrame, places: DataFrame, missing: DataFrame | None, sizes: dict[int, int]
-) -> TextSample:
-    """The characters of windows: of all, or of those that no run has scored."""
-    groups = F.broadcast(sample.select("note_id", "patient_group"))
-    found = places.join(groups, on="note_id", how="inner")
-    if missing is not None:
-        found = found.join(missing.select("window_hash"), on="window_hash", how="left_semi")
-    mask = F.bit_or(F.expr("shiftleft(1, patient_group)")).alias("mask")
-    by_window = found.groupBy("window_hash").agg(mask, F.max("characters").alias("characters"))
-    distinct = by_window.groupBy("mask").agg(F.sum("characters")).collect()
-    return TextSample(sizes, _by_group(found, F.sum("characters")), {r[0]: r[1] for r in distinct})
-
-
-def _by_group(rows: DataFrame, amount: Column) -> dict[int, int]:
-    return {row[0]: row[1] for row in rows.groupBy("patient_group").agg(amount).collect()}

@@ -1,20 +1,16 @@
-"""What a run is asked to do, as values, and what follows from that before any note is read."""
+"""What a run is asked to do, as values; whom it tells how far it is; where its source begins."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from pipelines import run_record
-from pipelines.inference import Engine, task_slots
+from pipelines.inference import Engine
 from pipelines.note_source import NoteSource
 from pipelines.table_root import TableRoot
 from udfs.note_annotation import AnnotationSettings
-
-# A partition of the inference stage holds about this much text, so that no task grows with the run.
-PARTITION_CHARACTERS = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +50,3 @@ def source_of(spark: SparkSession, plan: RunPlan) -> NoteSource:
         spark, plan.root, plan.source.describe(), plan.pipeline_fingerprint, plan.settings_digest
     )
     return replace(plan.source, changed_since=version)
-
-
-def characters_of(rows: DataFrame) -> int:
-    """Code points of all texts."""
-    total = rows.agg(F.sum(F.length("text"))).first()
-    return int(total[0] or 0) if total else 0
-
-
-def partitions_for(spark: SparkSession, characters: float) -> int:
-    """Partitions of the inference stage for so much text: a multiple of what runs at a time."""
-    slots = task_slots(spark)
-    return max(slots, slots * -int(-characters // (slots * PARTITION_CHARACTERS)))

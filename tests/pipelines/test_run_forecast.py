@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipelines import run_forecast, schemas
+from pipelines import note_sample, run_forecast, schemas
 from pipelines.extraction_run import run_extraction
 from pipelines.run_forecast import forecast_run
 from pipelines.run_plan import Progress, RunPlan
@@ -43,8 +43,8 @@ def plan(tmp_path: Path, fake_engine) -> RunPlan:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_forecast, "SAMPLE_NOTES", 150)
-    monkeypatch.setattr(run_forecast, "LEAST_PATIENTS", 20)
+    monkeypatch.setattr(note_sample, "SAMPLE_NOTES", 150)
+    monkeypatch.setattr(note_sample, "LEAST_PATIENTS", 20)
     monkeypatch.setattr(run_forecast, "FIRST_CHARACTERS", 500)
 
 
