@@ -16,7 +16,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 WORKERS := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lane test-slow test-integration test-faults soak stored spark-nlp check lint-fix train lock audit dist clean
+.PHONY: help setup demo test test-lane test-slow test-integration test-faults soak stored bench spark-nlp check lint-fix train lock audit dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,9 @@ soak: setup ## NOTES=100000 invented notes in ten days through the main job, kil
 
 stored: setup ## what a day of 1 % new notes costs beside PREDICTIONS=10000000 stored ones
 	@$(VENV)/bin/python tests/soak/run_stored.py --predictions $(or $(PREDICTIONS),10000000)
+
+bench: setup ## Clinspan beside its peers, by conf/benchmark.yaml; BENCH="--set KEY=VALUE" for others
+	@$(VENV)/bin/python jobs/run_benchmark.py $(BENCH)
 
 check: ## lint, format and types, without changing anything
 	@.venv/bin/ruff check .

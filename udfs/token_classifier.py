@@ -44,6 +44,8 @@ class TokenClassifier:
         self._tokenizer = tokenizer
         self._encoder = encoder
         self.tokens_per_batch = tokens_per_batch
+        # Of all batches so far: places for word-pieces, and how many of them were filled up.
+        self.positions = self.padding = 0
 
     @classmethod
     def load(
@@ -134,6 +136,8 @@ class TokenClassifier:
     ) -> NDArray[np.float32]:
         lengths = np.array([p.end - p.begin + SPECIAL_TOKENS for _, p in batch], dtype=np.int64)
         ids = np.full((len(batch), int(lengths.max())), self._tokenizer.pad_id, dtype=np.int64)
+        self.positions += ids.size
+        self.padding += ids.size - int(lengths.sum())
         ids[:, 0] = self._tokenizer.cls_id
         for row, (i, piece) in enumerate(batch):
             ids[row, 1 : lengths[row] - 1] = windows[i].ids[piece.begin : piece.end]

@@ -19,7 +19,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from jobs.process_memory import resident_sizes
 from jobs.start_session import start_session
 from pipelines import schemas
 from pipelines.invented_notes import FIRST_DAY
@@ -34,8 +34,6 @@ from pipelines.table_root import TableRoot
 from tests.soak.small_package import cut_layers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGE = os.sysconf("SC_PAGE_SIZE")
-MIB = 2**20
 TRIES = 50
 
 
@@ -127,24 +125,6 @@ class Soak:
 
     def _draw(self) -> float:
         return self._dice.uniform(0.5, 1.5) * self._kill_seconds
-
-
-def resident_sizes(group: int) -> Mapping[str, int]:
-    """MiB in memory of the largest process of each kind in a session of processes."""
-    sizes: dict[str, int] = {}
-    for place in Path("/proc").iterdir():
-        try:
-            fields = (place / "stat").read_bytes().rpartition(b")")[2].split()
-            if not place.name.isdigit() or int(fields[3]) != group:
-                continue
-            command = (place / "cmdline").read_bytes()
-            size = int((place / "statm").read_bytes().split()[1]) * PAGE // MIB
-        except (OSError, IndexError):  # it has ended meanwhile, or is none
-            continue
-        is_worker = b"pyspark.daemon" in command
-        kind = "worker" if is_worker else "JVM" if b"java" in command else "driver"
-        sizes[kind] = max(sizes.get(kind, 0), size)
-    return sizes
 
 
 def counts(root: Path) -> dict[str, int]:

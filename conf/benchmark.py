@@ -1,0 +1,63 @@
+"""The typed settings of the benchmark; `benchmark.yaml` says what each means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from conf.faults import SettingsError
+from conf.layers import Layer, parse_overrides, stack
+from conf.strict_yaml import read_mapping
+
+PeerName = Literal[
+    "hugging_face", "hugging_face_tuned", "predict_batch_udf", "mlflow_spark_udf", "spark_nlp"
+]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class BenchmarkSettings(BaseModel):
+    """Everything that a benchmark needs; paths are relative to where it is started."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Path
+    cores: Count
+    notes: Path | None
+    peer_notes: Count
+    corpus: str | None
+    corpus_documents: Count
+    peers: tuple[PeerName, ...]
+    batch_sizes: Annotated[tuple[Count, ...], Field(min_length=1)]
+    sizes: tuple[Count, ...]
+    copied: tuple[Share, ...]
+    copies_notes: Count
+
+
+def load_benchmark(path: Path, overrides: Sequence[str] = ()) -> BenchmarkSettings:
+    """Reads the settings of a benchmark.
+
+    Args:
+        path: a YAML file that says them all.
+        overrides: ``key=value`` texts that count more than the file.
+
+    Raises:
+        SettingsError: the file is missing, or a value is impossible.
+    """
+    given, faults = parse_overrides(overrides)
+    if faults:
+        raise SettingsError(*faults)
+    values, origins = stack([Layer(str(path), read_mapping(path)), given])
+    try:
+        return BenchmarkSettings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(
+            *(
+                f"{'.'.join(str(part) for part in fault['loc'])} "
+                f"(from {origins.get(str(fault['loc'][0]), path)}): {fault['msg']}"
+                for fault in error.errors()
+            )
+        ) from None

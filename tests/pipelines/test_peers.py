@@ -1,0 +1,39 @@
+"""The peers in Spark: every kind of UDF gives the mentions of the pipeline itself."""
+
+import pytest
+
+from pipelines import peers
+from tests.conftest import REPOSITORY
+from udfs.peers import plain_finder
+
+pytestmark = pytest.mark.model
+MODEL = REPOSITORY / "models" / "bc5cdr-minilm"
+TEXTS = {"a": "Aspirin for headache, no nausea.", "b": "", "c": "Took ibuprofen 400 mg for fever."}
+
+
+@pytest.fixture(scope="module")
+def expected():
+    found = plain_finder(str(MODEL), 1)(list(TEXTS.values()))
+    return {
+        note_id: [(m["begin"], m["end"], m["label"]) for m in mentions]
+        for note_id, mentions in zip(TEXTS, found, strict=True)
+    }
+
+
+@pytest.mark.parametrize("kind", ["plain", "tuned", "predict_batch"])
+def test_a_peer_finds_what_the_pipeline_finds(spark, expected, kind):
+    find = {
+        "plain": lambda: peers.hugging_face(MODEL, 1),
+        "tuned": lambda: peers.hugging_face_tuned(MODEL, 1, 2),
+        "predict_batch": lambda: peers.predict_batch(MODEL, 1),
+    }[kind]()
+    notes = spark.createDataFrame(list(TEXTS.items()), "note_id string, text string").coalesce(1)
+    found = {
+        row["note_id"]: [(m["begin"], m["end"], m["label"]) for m in row["found"]]
+        for row in find(notes).collect()
+    }
+    assert found == expected
+    assert {label for mentions in found.values() for *_, label in mentions} == {
+        "Chemical",
+        "Disease",
+    }
