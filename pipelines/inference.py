@@ -41,7 +41,7 @@ class TorchEngine:
         fingerprint: of that package; a worker that finds another one refuses to work.
         device: ``auto``, ``cpu`` or ``cuda`` (the GPU that Spark assigned to the task).
         precision: ``auto``, ``float32`` or ``bfloat16``.
-        tokens_per_batch: most word-pieces in one forward pass, padding included.
+        tokens_per_batch: most word-pieces in one forward pass, special tokens included.
         buffer_windows: windows that a worker sorts by length at a time.
         hang_seconds: longer than this no forward pass takes: the worker is ended.
         model: the name of the package.

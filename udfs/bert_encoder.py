@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from udfs.bert_config import BertConfig
 from udfs.errors import ModelPackageError
+from udfs.packing import equal_runs, places_in_pieces
 
 _LAYER = "bert.encoder.layer.{}."
 _IGNORED = ("bert.embeddings.position_ids", "bert.pooler.dense.weight", "bert.pooler.dense.bias")
@@ -94,37 +97,42 @@ class BertEncoder:
         return own
 
     @torch.inference_mode()
-    def logits(self, ids: Tensor, lengths: Tensor | None) -> Tensor:
-        """Scores of every label for every position.
+    def logits(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> Tensor:
+        """Scores of every label for every position of some pieces, which are not padded.
 
         Args:
-            ids: ``(batch, length)`` int64 word-piece ids, padded on the right.
-            lengths: ``(batch,)`` true lengths, or None where no row is padded.
+            ids: ``(positions,)`` word-piece ids: pieces end to end, special tokens included.
+            lengths: ``(pieces,)`` of each. A piece attends to itself only; those of one length that
+                stand side by side are worked on together, so sort them.
 
         Returns:
-            ``(batch, length, labels)`` float32; what stands in padded places means nothing.
+            ``(positions, labels)`` float32, on the encoder's device.
         """
-        batch, length = ids.shape
-        mask = None
-        if lengths is not None:
-            positions = torch.arange(length, device=ids.device)
-            mask = (positions[None, :] < lengths[:, None])[:, None, None, :]
         w = self._w
-        x = F.embedding(ids, w["bert.embeddings.word_embeddings.weight"])
-        x = x + w["bert.embeddings.position_embeddings.weight"][:length]
+        x = F.embedding(self._moved(ids), w["bert.embeddings.word_embeddings.weight"])
+        places = self._moved(places_in_pieces(lengths))
+        x = x + F.embedding(places, w["bert.embeddings.position_embeddings.weight"])
         x = x + w["bert.embeddings.token_type_embeddings.weight"][0]
         x = self._norm(x, w, "bert.embeddings.LayerNorm")
+        runs = list(equal_runs(lengths))
         for layer in self._layers:
-            x = self._run_layer(x, layer, mask, batch, length)
+            x = self._run_layer(x, layer, runs)
         return F.linear(x, w["classifier.weight"], w["classifier.bias"]).float()
 
-    def _run_layer(
-        self, x: Tensor, w: dict[str, Tensor], mask: Tensor | None, batch: int, length: int
-    ) -> Tensor:
+    def _moved(self, numbers: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(numbers).to(self.device)
+
+    def _run_layer(self, x: Tensor, w: dict[str, Tensor], runs: list[tuple[int, int]]) -> Tensor:
         qkv = F.linear(x, w["qkv.weight"], w["qkv.bias"])
-        q, k, v = qkv.view(batch, length, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-        context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        context = context.transpose(1, 2).reshape(batch, length, -1)
+        context = torch.empty_like(x)
+        begin = 0
+        for pieces, length in runs:
+            end = begin + pieces * length
+            parts = qkv[begin:end].view(pieces, length, 3, self._heads, -1)
+            q, k, v = parts.permute(2, 0, 3, 1, 4)
+            attended = F.scaled_dot_product_attention(q, k, v)
+            context[begin:end] = attended.transpose(1, 2).reshape(end - begin, -1)
+            begin = end
         attended = F.linear(
             context, w["attention.output.dense.weight"], w["attention.output.dense.bias"]
         )

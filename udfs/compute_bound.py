@@ -14,7 +14,8 @@ import torch
 from udfs.bert_config import BertConfig
 from udfs.devices import resolve_device, resolve_precision
 from udfs.model_package import CONFIG, TOKENIZER
-from udfs.token_classifier import SPECIAL_TOKENS, TokenClassifier
+from udfs.packing import SPECIAL_TOKENS
+from udfs.token_classifier import TokenClassifier
 from udfs.tokenization import WindowTokenizer
 
 # The shape of a layer's largest product over a batch of 4,096 word-pieces.
@@ -68,13 +69,12 @@ def measure_engine(folder: Path, windows: Sequence[str], threads: int) -> dict[s
         threads: of this process.
 
     Returns:
-        ``seconds``, ``wordpieces`` and ``tokenizing_seconds`` of the windows, ``padding`` (share of
-        the positions that hold nothing), and the bound: ``flops`` a second of a matrix product,
-        ``flops_per_wordpiece``, and ``bound``, the word-pieces a second if products were all.
+        ``seconds``, ``wordpieces`` and ``tokenizing_seconds`` of the windows, and the bound:
+        ``flops`` a second of a matrix product, ``flops_per_wordpiece``, and ``bound``, the
+        word-pieces a second if products were all.
     """
     classifier = TokenClassifier.load(folder, device="cpu", threads=threads)
     classifier.predict(windows[:BUFFER_WINDOWS])  # warm
-    classifier.positions = classifier.padding = 0
     started = time.perf_counter()
     wordpieces = 0
     for begin in range(0, len(windows), BUFFER_WINDOWS):
@@ -94,7 +94,6 @@ def measure_engine(folder: Path, windows: Sequence[str], threads: int) -> dict[s
         "seconds": seconds,
         "wordpieces": wordpieces,
         "tokenizing_seconds": tokenizing,
-        "padding": classifier.padding / max(1, classifier.positions),
         "flops": rate,
         "flops_per_wordpiece": each,
         "bound": rate / each,

@@ -69,6 +69,12 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch or Python had no memory left: torch has no class of its own for it on a CPU."""
+    no_class = "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or no_class
+
+
 def _cpu_flags() -> frozenset[str]:
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split("\n"):

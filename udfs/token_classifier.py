@@ -1,8 +1,8 @@
 """Model package → callable: window texts in, labelled spans out.
 
-Owns how windows become batches (sorted by length, a budget of word-pieces for each batch), and how
-logits become spans. It knows nothing of notes, tables or Spark; ``devices.py`` chooses where and in
-which precision it runs, ``span_decoding.py`` makes mentions with scores of probabilities.
+Owns how many word-pieces a batch holds, and how logits become spans. It knows nothing of notes,
+tables or Spark; ``packing.py`` puts windows end to end, ``devices.py`` chooses where and in which
+precision it runs, ``span_decoding.py`` makes mentions with scores of probabilities.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from udfs import watchdog
 from udfs.bert_config import BertConfig
 from udfs.bert_encoder import BertEncoder
-from udfs.devices import resolve_device, resolve_precision
+from udfs.devices import is_out_of_memory, resolve_device, resolve_precision
 from udfs.errors import ModelPackageError
 from udfs.label_scheme import LabelScheme, Span, WindowPrediction
 from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS, ModelManifest, load_manifest
+from udfs.packing import next_batch, pack_windows
 from udfs.span_decoding import find_mentions, over_marks, softmax
-from udfs.tokenization import EncodedWindow, Piece, WindowTokenizer, cut_pieces
+from udfs.tokenization import EncodedWindow, WindowTokenizer
 
-SPECIAL_TOKENS = 2  # [CLS] and [SEP] round every piece
 NO_LIMIT = np.iinfo(np.int32).max
 
 
@@ -44,8 +44,8 @@ class TokenClassifier:
         self._tokenizer = tokenizer
         self._encoder = encoder
         self.tokens_per_batch = tokens_per_batch
-        # Of all batches so far: places for word-pieces, and how many of them were filled up.
-        self.positions = self.padding = 0
+        # A batch for which memory was short is halved, and so are all later ones.
+        self._fits = NO_LIMIT
 
     @classmethod
     def load(
@@ -64,7 +64,7 @@ class TokenClassifier:
             precision: ``auto``, ``float32`` or ``bfloat16``; auto takes bfloat16 where the
                 processor multiplies it in hardware.
             threads: CPU threads of this process.
-            tokens_per_batch: most word-pieces in one batch, padding included.
+            tokens_per_batch: most word-pieces in one batch, special tokens included.
 
         Raises:
             ModelPackageError: the package is not usable.
@@ -96,7 +96,7 @@ class TokenClassifier:
         windows = self._tokenizer.encode(texts)
         counts = np.array([len(w.ids) for w in windows], dtype=np.int64)
         starts = np.concatenate(([0], np.cumsum(counts)))
-        logits = self._all_logits(windows, starts)
+        logits = self._all_logits(windows)
         spans = self._decode(texts, windows, starts, logits)
         return [
             WindowPrediction(tuple(spans[i]), int(counts[i]), self._unread(windows[i]))
@@ -107,49 +107,35 @@ class TokenClassifier:
         unknown = window.ids == self._tokenizer.unknown_id
         return int((window.ends[unknown] - window.begins[unknown]).sum())
 
-    def _all_logits(
-        self, windows: list[EncodedWindow], starts: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
+    def _all_logits(self, windows: list[EncodedWindow]) -> NDArray[np.float32]:
         """``(all word-pieces, labels)``: windows end to end, each piece's scores in its place."""
-        body = self.manifest.max_wordpieces - SPECIAL_TOKENS
-        pieces = [
-            (i, piece)
-            for i, window in enumerate(windows)
-            if len(window.ids)
-            for piece in cut_pieces(len(window.ids), body, self.manifest.overlap)
-        ]
-        pieces.sort(key=lambda item: item[1].begin - item[1].end)
-        result = np.empty((int(starts[-1]), len(self.manifest.labels)), dtype=np.float32)
-        for batch in _batches(pieces, self.tokens_per_batch):
-            watchdog.beat()
-            logits = self._run_batch(windows, batch)
-            for row, (i, piece) in enumerate(batch):
-                begin = starts[i] + piece.decides_from
-                offset = 1 - piece.begin  # 1 for [CLS]
-                result[begin : starts[i] + piece.decides_to] = logits[
-                    row, piece.decides_from + offset : piece.decides_to + offset
-                ]
-        return result
-
-    def _run_batch(
-        self, windows: list[EncodedWindow], batch: list[tuple[int, Piece]]
-    ) -> NDArray[np.float32]:
-        lengths = np.array([p.end - p.begin + SPECIAL_TOKENS for _, p in batch], dtype=np.int64)
-        ids = np.full((len(batch), int(lengths.max())), self._tokenizer.pad_id, dtype=np.int64)
-        self.positions += ids.size
-        self.padding += ids.size - int(lengths.sum())
-        ids[:, 0] = self._tokenizer.cls_id
-        for row, (i, piece) in enumerate(batch):
-            ids[row, 1 : lengths[row] - 1] = windows[i].ids[piece.begin : piece.end]
-        ids[np.arange(len(batch)), lengths - 1] = self._tokenizer.sep_id
-        device = self._encoder.device
-        padded = bool((lengths != lengths[0]).any())
-        logits = self._encoder.logits(
-            torch.from_numpy(ids).to(device),
-            torch.from_numpy(lengths).to(device) if padded else None,
+        packed = pack_windows(
+            windows,
+            self.manifest.max_wordpieces,
+            self.manifest.overlap,
+            self._tokenizer.cls_id,
+            self._tokenizer.sep_id,
         )
-        array: NDArray[np.float32] = logits.cpu().numpy()
-        return array
+        ends = np.cumsum(packed.lengths)
+        labels = len(self.manifest.labels)
+        logits = np.empty((len(packed.ids), labels), dtype=np.float32)
+        first = begin = 0
+        while first < len(ends):
+            watchdog.beat()
+            last = next_batch(ends, first, min(self.tokens_per_batch, self._fits))
+            end = int(ends[last - 1])
+            try:
+                found = self._encoder.logits(packed.ids[begin:end], packed.lengths[first:last])
+            except (RuntimeError, MemoryError) as error:
+                if last == first + 1 or not is_out_of_memory(error):
+                    raise
+                self._fits = (end - begin) // 2
+                continue
+            logits[begin:end] = found.cpu().numpy()
+            first, begin = last, end
+        result = np.empty((len(packed.targets), labels), dtype=np.float32)
+        result[packed.targets] = logits[packed.sources]
+        return result
 
     def _decode(
         self,
@@ -202,22 +188,6 @@ def _words(windows: list[EncodedWindow], starts: NDArray[np.int64]) -> _Words:
         end=np.concatenate([w.word_ends for w in windows]),
         next_begin=np.append(following, NO_LIMIT),
     )
-
-
-def _batches(
-    pieces: list[tuple[int, Piece]], tokens_per_batch: int
-) -> list[list[tuple[int, Piece]]]:
-    """Pieces, longest first → batches whose padded size stays within the budget."""
-    batches: list[list[tuple[int, Piece]]] = []
-    room = 0
-    for item in pieces:
-        length = item[1].end - item[1].begin + SPECIAL_TOKENS
-        if room <= 0:
-            batches.append([])
-            room = max(1, tokens_per_batch // length)  # the first is the longest of its batch
-        batches[-1].append(item)
-        room -= 1
-    return batches
 
 
 _LOADED: dict[tuple[str, str, str], TokenClassifier] = {}

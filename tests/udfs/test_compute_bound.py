@@ -30,11 +30,8 @@ def test_a_product_takes_time():
     assert 0 < product_rate(config(1), torch.float32, 1) < 1e15
 
 
-def test_the_engine_reports_padding_and_its_bound(random_package):
-    equal = measure_engine(random_package, ["aspirin 100 mg"] * 50, 1)
-    assert equal["padding"] == 0.0
-    mixed = measure_engine(random_package, ["fever", "no headache and the fever"] * 20, 1)
-    assert 0 < mixed["padding"] < 1
-    assert mixed["wordpieces"] > 40
-    assert mixed["bound"] == pytest.approx(mixed["flops"] / mixed["flops_per_wordpiece"])
-    assert 0 < mixed["tokenizing_seconds"] < mixed["seconds"] * 10
+def test_the_engine_is_measured_beside_its_bound(random_package):
+    found = measure_engine(random_package, ["fever", "no headache and the fever"] * 20, 1)
+    assert found["wordpieces"] > 40
+    assert found["bound"] == pytest.approx(found["flops"] / found["flops_per_wordpiece"])
+    assert found["seconds"] > 0 and found["tokenizing_seconds"] > 0

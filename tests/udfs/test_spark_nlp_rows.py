@@ -98,8 +98,8 @@ def model(random_package: Path, classifier: TokenClassifier) -> Score:
 
     def score(ids: list[int]) -> np.ndarray:
         assert 0 < len(ids) <= BODY, "Spark NLP would cut this off"
-        framed = torch.tensor([[tokenizer.cls_id, *ids, tokenizer.sep_id]])
-        logits = classifier._encoder.logits(framed, None)[0, 1:-1]
+        framed = np.array([tokenizer.cls_id, *ids, tokenizer.sep_id])
+        logits = classifier._encoder.logits(framed, np.array([len(framed)]))[1:-1]
         return torch.softmax(logits, dim=-1).numpy()
 
     return score

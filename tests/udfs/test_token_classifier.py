@@ -166,15 +166,69 @@ def test_no_batch_is_larger_than_its_budget(random_package, corpus, monkeypatch)
     sizes = []
     run = small._encoder.logits
 
-    def spy(ids: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
-        sizes.append(ids.shape)
+    def spy(ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+        assert len(ids) == lengths.sum()
+        sizes.append((len(ids), lengths.max()))
         return run(ids, lengths)
 
     monkeypatch.setattr(small._encoder, "logits", spy)
     small.predict(corpus)
-    assert max(rows * length for rows, length in sizes) <= 48
+    assert max(positions for positions, _ in sizes) <= 48
     assert max(length for _, length in sizes) <= 16
-    assert max(rows for rows, _ in sizes) > 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried …"),
+        MemoryError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_batch_for_which_memory_is_short_is_halved_and_so_are_later_ones(
+    random_package, classifier, corpus, monkeypatch, error
+):
+    short, sizes = load(random_package), []
+    run = short._encoder.logits
+
+    def spy(ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+        sizes.append(len(ids))
+        if len(ids) > 100:
+            raise error
+        return run(ids, lengths)
+
+    monkeypatch.setattr(short._encoder, "logits", spy)
+    for found, expected in zip(short.predict(corpus), classifier.predict(corpus), strict=True):
+        assert_equal(found, expected)
+    assert max(sizes) > 100
+    sizes.clear()
+    short.predict(corpus)
+    assert max(sizes) <= 100
+
+
+def test_a_piece_alone_for_which_memory_is_short_is_an_error(random_package, corpus, monkeypatch):
+    short = load(random_package)
+
+    def refuse(ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+        raise MemoryError
+
+    monkeypatch.setattr(short._encoder, "logits", refuse)
+    with pytest.raises(MemoryError):
+        short.predict(corpus)
+
+
+def test_another_error_is_not_taken_for_want_of_memory(random_package, corpus, monkeypatch):
+    broken, tries = load(random_package), []
+
+    def fail(ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+        tries.append(len(ids))
+        raise RuntimeError("sizes do not fit")
+
+    monkeypatch.setattr(broken._encoder, "logits", fail)
+    with pytest.raises(RuntimeError, match="sizes do not fit"):
+        broken.predict(corpus)
+    assert len(tries) == 1
 
 
 def test_nothing_to_read(classifier):
