@@ -14,12 +14,14 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from conf.benchmark import BenchmarkSettings, load_benchmark
 from jobs.benchmark_inputs import NOTES, write_inputs
@@ -92,7 +94,13 @@ class Bench:
         found = Measurement(what, notes.name, [str(o) for o in options], figures, dict(peaks))
         self.done.append(found)
         print(json.dumps(asdict(found)), flush=True)
+        report = json.dumps(self.report(), indent=2)
+        (self.folder / "benchmark.json").write_text(report, encoding="utf-8")
         return found
+
+    def report(self) -> list[dict[str, Any]]:
+        """All measurements so far, as in ``benchmark.json``."""
+        return [asdict(measurement) for measurement in self.done]
 
     def _submit(self, job: str, *arguments: object) -> Mapping[str, int]:
         submit = Path(sys.executable).parent / "spark-submit"
@@ -110,10 +118,14 @@ class Bench:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            while process.poll() is None:
-                for kind, size in resident_sizes(process.pid).items():
-                    peaks[kind] = max(peaks.get(kind, 0), size)
-                time.sleep(POLL_SECONDS)
+            try:
+                while process.poll() is None:
+                    for kind, size in resident_sizes(process.pid).items():
+                        peaks[kind] = max(peaks.get(kind, 0), size)
+                    time.sleep(POLL_SECONDS)
+            except BaseException:  # Ctrl-C does not reach a session of its own
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
         if process.returncode:
             raise ClinspanError(f"{job} ended with {process.returncode}: see {log}")
         return peaks
@@ -143,12 +155,12 @@ def _run(settings: BenchmarkSettings, folder: Path) -> int:
     for peer in settings.peers:
         options = ("--batch-size", _best_batch(bench)) if peer == "hugging_face_tuned" else ()
         bench.measure(peer, shared, *options)
+    bench.measure(CLINSPAN, shared)  # again: how much the machine itself varies
     for size in settings.sizes:
         bench.measure(CLINSPAN, bench.invented(size, HALF))
     for copied in settings.copied:
         bench.measure(CLINSPAN, bench.invented(settings.copies_notes, copied))
-    report = [asdict(measurement) for measurement in bench.done]
-    (bench.folder / "benchmark.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    report = bench.report()
     show_benchmark(report)
     write_plots(report, bench.folder, settings.copies_notes)
     return DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich.table import Table
@@ -46,11 +47,19 @@ def benchmark_rows(report: Sequence[dict[str, Any]]) -> list[list[str]]:
     """The cells of each measurement, under ``NAMES``.
 
     Word-pieces of a peer are those that Clinspan counts in the same notes; it scores them all, so
-    its share of the bound is reckoned with all of them, Clinspan's with the distinct ones.
+    its share of the bound is reckoned with all of them, Clinspan's with the distinct ones. Where
+    Clinspan was measured several times over the same notes, a peer is compared with the mean.
     """
     bound = _engine(report)["bound"]
-    ours = {m["notes"]: m["figures"] for m in report if m["what"] == CLINSPAN}
-    return [_cells(m, ours.get(m["notes"]), bound) for m in report]
+    ours: dict[str, list[dict[str, float]]] = {}
+    for measurement in report:
+        if measurement["what"] == CLINSPAN:
+            ours.setdefault(measurement["notes"], []).append(measurement["figures"])
+    means = {
+        notes: all_figures[0] | {"seconds": fmean(f["seconds"] for f in all_figures)}
+        for notes, all_figures in ours.items()
+    }
+    return [_cells(m, means.get(m["notes"]), bound) for m in report]
 
 
 def _engine(report: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -102,7 +111,7 @@ def write_plots(report: Sequence[dict[str, Any]], folder: Path, copies_notes: in
     ours = [m for m in report if m["what"] == CLINSPAN]
     same = ours[0]["notes"]
     beside = {m["what"]: _speed(m) for m in report if m["notes"] == same and m["what"] != ENGINE}
-    others = [m["figures"] for m in ours[1:]]
+    others = [m["figures"] for m in ours if m["notes"] != same]
     sizes = {f["notes"]: 1000 * f["seconds"] / f["notes"] for f in others if _is_half_copied(f)}
     copies = {
         1 - f["distinct_windows"] / f["windows"]: f["notes"] / f["seconds"]

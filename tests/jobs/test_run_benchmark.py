@@ -26,6 +26,7 @@ def test_every_measurement_is_reported(tmp_path, capsys):
         ("clinspan", "shared"),
         ("hugging_face_tuned", "few"),
         ("hugging_face_tuned", "shared"),
+        ("clinspan", "shared"),
         ("clinspan", "invented-30-0.50"),
         ("clinspan", "invented-20-0.00"),
     ]

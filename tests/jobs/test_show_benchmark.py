@@ -74,6 +74,13 @@ def test_every_measurement_is_a_row(report):
     assert (half["JVM MiB"], half["worker MiB"]) == ("1,500", "700")
 
 
+def test_peers_are_compared_with_the_mean_of_our_runs(report):
+    again = ours("shared", 20, 6.0, 0.0)
+    rows = [dict(zip(NAMES, row, strict=True)) for row in benchmark_rows([*report, again])]
+    assert rows[2]["Clinspan is faster by"] == "10.00"
+    assert [row["notes/s"] for row in rows if row["what"] == "clinspan"][0::4] == ["5.00", "3.33"]
+
+
 def test_the_table_says_what_the_bound_is_made_of(report, capsys):
     show_benchmark(report)
     said = " ".join(capsys.readouterr().out.split())
