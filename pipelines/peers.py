@@ -83,8 +83,8 @@ def mlflow_udf(folder: Path, workplace: Path) -> Peer:
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
     parts = {
-        "model": AutoModelForTokenClassification.from_pretrained(folder),
-        "tokenizer": AutoTokenizer.from_pretrained(folder),
+        "model": AutoModelForTokenClassification.from_pretrained(folder, local_files_only=True),
+        "tokenizer": AutoTokenizer.from_pretrained(folder, local_files_only=True),
     }
     place = workplace / "mlflow"
     mlflow.transformers.save_model(parts, str(place), task="token-classification")

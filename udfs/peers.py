@@ -65,10 +65,16 @@ def _pipeline(folder: str, threads: int, precision: str) -> Any:
 
     torch.set_num_threads(threads)
     dtype = resolve_precision(precision, resolve_device("cpu"))
+    model = AutoModelForTokenClassification.from_pretrained(
+        folder, local_files_only=True, dtype=dtype
+    )
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, model_max_length=LONGEST_PIECE
+    )
     return pipeline(
         "token-classification",
-        model=AutoModelForTokenClassification.from_pretrained(folder, dtype=dtype),
-        tokenizer=AutoTokenizer.from_pretrained(folder, model_max_length=LONGEST_PIECE),
+        model=model,
+        tokenizer=tokenizer,
         aggregation_strategy="simple",
         stride=STRIDE,
     )
