@@ -1,4 +1,6 @@
+import re
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +82,13 @@ def test_two_documents_with_one_id_are_refused(tmp_path):
         read_part(f"doccano:{path}")
 
 
+def test_the_readme_names_every_form():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = [line for line in readme.splitlines() if line.startswith("| `")]
+    named = {form for line in table for form in re.findall(r"`([a-z0-9-]+):`", line)}
+    assert named == set(FORMS)
+
+
 WRITABLE = [name for name, form in FORMS.items() if form.write is not None]
 
 
@@ -115,7 +124,7 @@ def test_only_the_owner_can_read_what_is_written_and_nothing_is_overwritten(tmp_
 
 @pytest.mark.data
 def test_the_digest_in_the_shipped_model_is_that_of_its_corpus(shared_data):
-    package = corpora.Path(corpora.__file__).parents[1] / "models" / "bc5cdr-minilm"
+    package = Path(corpora.__file__).parents[1] / "models" / "bc5cdr-minilm"
     documents = read_corpus(f"bc5cdr:{shared_data / 'bc5cdr'}", ["train", "devel"])
     assert digest_documents(documents) == load_manifest(package).training_data_digest
 

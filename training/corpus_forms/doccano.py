@@ -29,6 +29,7 @@ from training.corpus_forms.source_lines import (
     Place,
     checked_mention,
     code_point_offset,
+    identifier,
     mapping,
     read_records,
     record_id,
@@ -51,8 +52,8 @@ def read_doccano(path: Path, met: Counter[str], utf16: bool = False) -> list[Doc
 def _document(place: Place, record: _Record, met: Counter[str], utf16: bool) -> Document:
     text = string(place, record.get("text"), "text")
     units = CodeUnits(text) if utf16 else None
-    met[COMMENTS] += len(record.get("Comments") or ())
-    places: dict[object, int] = {}
+    met[COMMENTS] += len(sequence(place, record.get("Comments", []), "Comments"))
+    places: dict[int | str, int] = {}
     mentions: list[Mention] = []
     for key, begin, end, label in _entities(place, record):
         if key is not None and places.setdefault(key, len(mentions)) != len(mentions):
@@ -69,7 +70,9 @@ def _document(place: Place, record: _Record, met: Counter[str], utf16: bool) -> 
     relations = []
     for value in sequence(place, record.get("relations", []), "relations"):
         relation = mapping(place, value, "a relation")
-        ends = [places.get(relation.get(key)) for key in ("from_id", "to_id")]
+        ends = [
+            places.get(identifier(place, relation.get(key), key)) for key in ("from_id", "to_id")
+        ]
         if ends[0] is None or ends[1] is None:
             raise place.broken("a relation must name the ids of two entities")
         label = string(place, relation.get("type"), "type of a relation")
@@ -77,14 +80,14 @@ def _document(place: Place, record: _Record, met: Counter[str], utf16: bool) -> 
     return make_document(record_id(place, record), text, mentions, relations)
 
 
-def _entities(place: Place, record: _Record) -> Iterator[tuple[object, object, object, object]]:
+def _entities(
+    place: Place, record: _Record
+) -> Iterator[tuple[int | str | None, object, object, object]]:
     """Id, start, end and label of each."""
     if "entities" in record:
         for value in sequence(place, record["entities"], "entities"):
             entity = mapping(place, value, "an entity")
-            key = entity.get("id")
-            if not isinstance(key, int | str):
-                raise place.broken("an entity must have an id")
+            key = identifier(place, entity.get("id"), "id of an entity")
             yield key, entity.get("start_offset"), entity.get("end_offset"), entity.get("label")
         return
     for value in sequence(place, record.get("label", record.get("labels")), "label"):

@@ -55,7 +55,7 @@ def read_label_studio(path: Path, met: Counter[str], utf16: bool = False) -> lis
     """
     documents = []
     for place, task in read_records(path):
-        met[PREDICTIONS] += len(task.get("predictions") or ())
+        met[PREDICTIONS] += len(sequence(place, task.get("predictions", []), "predictions"))
         annotation = _annotation(place, task, met)
         if annotation is None:
             met[NOT_ANNOTATED] += 1
@@ -87,7 +87,7 @@ class _Task:
         self._text = string(place, data.get(_TEXT), "data.text")
         self._units = CodeUnits(self._text) if utf16 else None
         self._mentions: list[Mention] = []
-        self._places: defaultdict[object, list[int]] = defaultdict(list)
+        self._places: defaultdict[str, list[int]] = defaultdict(list)
 
     def read(self, annotation: _Record) -> Document:
         """The document of one annotation of the task."""
@@ -103,7 +103,7 @@ class _Task:
             kind = result.get("type")
             if kind == "relation":
                 relations += self._relations(result)
-            elif kind == "choices" and result.get("id") in self._places:
+            elif kind == "choices" and self._key(result) in self._places:
                 self._add_choices(result)
             elif kind != "labels":
                 self._met[OTHER_RESULTS] += 1
@@ -111,7 +111,7 @@ class _Task:
 
     def _add_mentions(self, result: _Record) -> None:
         place, value = self._place, mapping(self._place, result.get("value"), "value")
-        key = string(place, result.get("id"), "id of a result")
+        key = self._key(result)
         for label in sequence(place, value.get("labels"), "labels"):
             self._places[key].append(len(self._mentions))
             self._mentions.append(
@@ -125,6 +125,9 @@ class _Task:
                 )
             )
 
+    def _key(self, result: _Record) -> str:
+        return string(self._place, result.get("id"), "id of a result")
+
     def _add_choices(self, result: _Record) -> None:
         place, value = self._place, mapping(self._place, result.get("value"), "value")
         name = string(place, result.get("from_name"), "from_name")
@@ -132,14 +135,17 @@ class _Task:
             (name, string(place, choice, "a choice"))
             for choice in sequence(place, value.get("choices"), "choices")
         ]
-        for number in self._places[result.get("id")]:
+        for number in self._places[self._key(result)]:
             mention = self._mentions[number]
             attributes = tuple(sorted([*mention.attributes, *choices]))
             self._mentions[number] = replace(mention, attributes=attributes)
 
     def _relations(self, result: _Record) -> Iterator[Relation]:
         place = self._place
-        ends = [self._places.get(result.get(key), []) for key in ("from_id", "to_id")]
+        ends = [
+            self._places.get(string(place, result.get(key), key), [])
+            for key in ("from_id", "to_id")
+        ]
         if [len(end) for end in ends] != [1, 1]:
             raise place.broken("a relation must name two results of type labels with one label")
         head, tail = ends[0][0], ends[1][0]

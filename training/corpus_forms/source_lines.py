@@ -130,6 +130,13 @@ def whole_number(place: Place, value: object, name: str) -> int:
     return value
 
 
+def identifier(place: Place, value: object, name: str) -> int | str:
+    """What tools name an annotation by."""
+    if not isinstance(value, int | str):
+        raise place.broken(f"{name} must be a number or a string")
+    return value
+
+
 def code_point_offset(place: Place, value: object, units: CodeUnits | None) -> int:
     """An offset of a file in code points; `units` where the file counts UTF-16 code units."""
     offset = whole_number(place, value, "an offset")

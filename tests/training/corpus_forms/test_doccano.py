@@ -48,7 +48,11 @@ DOCCANO_ENTITY = {"id": 1, "label": "X", "start_offset": 0, "end_offset": 1}
         ({"label": [[-1, 2, "X"]]}, True, "offset -1 must be a border of a character"),
         ({}, False, "label must be a list"),
         ({"entities": [DOCCANO_ENTITY, DOCCANO_ENTITY]}, False, "the same id"),
-        ({"entities": [{**DOCCANO_ENTITY, "id": None}]}, False, "must have an id"),
+        (
+            {"entities": [{**DOCCANO_ENTITY, "id": None}]},
+            False,
+            "id of an entity must be a number or a string",
+        ),
         (
             {
                 "entities": [DOCCANO_ENTITY],
