@@ -20,7 +20,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.12",
-    packages=["conf", "udfs", "pipelines", "training", "jobs"],
+    packages=["conf", "udfs", "pipelines", "training", "training.corpus_forms", "jobs"],
     package_data={"conf": ["*.yaml", "**/*.yaml", "spark/*", "cluster/*"]},
     include_package_data=False,
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from conf.benchmark import BenchmarkSettings
-from training.corpora import Document, read_corpus
+from training.corpora import read_corpus
+from training.corpus import Document
+from training.corpus_forms.span_json import read_span_json, write_span_json
 from training.scoring import score_documents
 from udfs.errors import InputError
 from udfs.invented_notes import NotePlan
@@ -29,15 +31,14 @@ def write_inputs(settings: BenchmarkSettings, folder: Path) -> None:
         InputError: there are fewer notes than wanted, or no such corpus.
     """
     pairs = list(_notes(settings))
-    gold = []
+    gold: list[Document] = []
     if settings.corpus is not None:
         gold = read_corpus(settings.corpus, [CORPUS_PART])[: settings.corpus_documents]
     pairs += [(document.doc_id, document.text) for document in gold]
     ids, texts = zip(*pairs, strict=True)
     folder.mkdir(parents=True)
     parquet.write_table(pa.table({"note_id": ids, "text": texts}), folder / NOTES)
-    lines = (json.dumps(asdict(document)) + "\n" for document in gold)
-    (folder / GOLD).write_text("".join(lines), encoding="utf-8")
+    write_span_json(gold, folder / GOLD)
 
 
 def _notes(settings: BenchmarkSettings) -> Iterator[tuple[str, str]]:
@@ -58,12 +59,7 @@ def _notes(settings: BenchmarkSettings) -> Iterator[tuple[str, str]]:
 
 def read_gold(folder: Path) -> list[Document]:
     """The annotated documents among the notes of a folder."""
-    documents = []
-    for line in (folder / GOLD).read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        spans = tuple(Span(**span) for span in row["spans"])
-        documents.append(Document(row["doc_id"], row["text"], spans))
-    return documents
+    return read_span_json(folder / GOLD, Counter())
 
 
 def strict_f1(gold: list[Document], found: dict[str, list[Span]]) -> float:

@@ -14,7 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.corpora import PARTS, default_corpus, digest_documents, read_corpus
+from training.corpora import PARTS, default_corpus, read_corpus
+from training.corpus import digest_documents
 from udfs.errors import ClinspanError, InputError
 
 

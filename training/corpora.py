@@ -1,39 +1,67 @@
-"""Annotated corpora: files -> documents with gold spans.
+"""Corpora by name: `FORM:PATH` → documents, and documents → `FORM:PATH`.
 
-Owns the two forms in which BC5CDR is handed round (PubTator and IOB2 columns), the check of every
-line, and the digest that names what a model was trained on. Knows nothing of windows, word-pieces
-or models. Errors name the file, the line and the rule, never the text: the same readers will one
-day see notes.
+Owns the table of forms, the parts of a corpus and where they lie, and that nothing is half written.
+What a file of a form looks like stands in `training/corpus_forms/`, what a document is in
+`training/corpus.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from training.corpus import REFUSE, Document, resolve_discontinuous
+from training.corpus_forms.brat import read_brat
+from training.corpus_forms.brat_writer import write_brat
+from training.corpus_forms.columns import IOB1, read_bc5cdr_tsv, read_conll
+from training.corpus_forms.conll_writer import write_conll
+from training.corpus_forms.docbin import read_docbin, write_docbin
+from training.corpus_forms.doccano import read_doccano, write_doccano
+from training.corpus_forms.i2b2_2009 import read_i2b2_2009
+from training.corpus_forms.i2b2_2010 import read_i2b2_2010
+from training.corpus_forms.inline import read_inline
+from training.corpus_forms.label_studio import read_label_studio, write_label_studio
+from training.corpus_forms.losses import Losses
+from training.corpus_forms.pubtator import NCBI_DISEASE, read_medmentions, read_pubtator
+from training.corpus_forms.source_lines import refuse_repeated_ids
+from training.corpus_forms.spacy_json import read_spacy_json
+from training.corpus_forms.span_json import read_span_json, write_span_json
 from udfs.errors import InputError
-from udfs.label_scheme import Span
 
 DATA_VARIABLE = "CLINSPAN_DATA"
 PARTS = ("train", "devel", "test")
-_PUBTATOR_FILES = {
-    "train": "CDR_TrainingSet.PubTator.txt",
-    "devel": "CDR_DevelopmentSet.PubTator.txt",
-    "test": "CDR_TestSet.PubTator.txt",
-}
+
+_PartReader = Callable[[Path, str | None, Counter[str]], list[Document]]
+_Reader = Callable[[Path, Counter[str]], list[Document]]
+_Writer = Callable[[Sequence[Document], Path], Losses]
 
 
 @dataclass(frozen=True)
-class Document:
-    """One annotated text. Spans are half-open code point offsets into `text`, in order of begin."""
+class Reading:
+    """Documents, and how often the reader met what it decoded or left out, by kind."""
 
-    doc_id: str
-    text: str
-    spans: tuple[Span, ...]
+    documents: list[Document]
+    met: Counter[str]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a form is read and, if it is, written.
+
+    `place` says what PATH is. `read` takes the path, a part or None for all, and a counter for what
+    it meets.
+    """
+
+    place: str
+    read: _PartReader
+    write: _Writer | None = None
+    holds_discontinuous: bool = False
 
 
 def default_corpus() -> str:
@@ -43,208 +71,181 @@ def default_corpus() -> str:
 
 
 def read_corpus(spec: str, parts: Sequence[str]) -> list[Document]:
-    """The documents of `parts`, in their order, of a corpus such as `bc5cdr:FOLDER`.
+    """The documents of `parts`, in their order, of a corpus such as `bc5cdr:FOLDER`, to train or
+    score on: every mention has one piece and is not empty.
 
     `bc5cdr` takes the PubTator files (exact offsets) where the folder has them, else the tsv files;
     `bc5cdr-tsv` takes the tsv files. Raises InputError for an unknown form, part, folder or file,
-    or a broken line.
+    a broken line, or a mention that is discontinuous or empty.
     """
-    form, separator, folder_name = spec.partition(":")
-    known = ", ".join(f"{name}:FOLDER" for name in _FORMS)
-    if not separator or form not in _FORMS or not folder_name:
-        raise InputError(f"corpus {spec!r} is unknown; known: {known}")
+    _form_and_path(spec)
     unknown_parts = [part for part in parts if part not in PARTS]
     if unknown_parts or not parts:
         raise InputError(f"corpus parts {list(parts)} must be one or more of {', '.join(PARTS)}")
-    folder = Path(folder_name)
-    if not folder.is_dir():
-        raise InputError(f"corpus {spec!r}: {folder} is not a folder; known forms: {known}")
-    return [document for part in parts for document in _FORMS[form](folder, part)]
+    documents = [document for part in parts for document in read_part(spec, part).documents]
+    empty = sum(span.begin == span.end for document in documents for span in document.spans)
+    if empty:
+        raise InputError(f"corpus {spec!r}: {empty} mentions are empty, so nothing can be learnt")
+    return resolve_discontinuous(documents, REFUSE)
 
 
-def _read_bc5cdr(folder: Path, part: str) -> list[Document]:
+def read_part(spec: str, part: str | None = None) -> Reading:
+    """A part of a corpus as it is annotated, or all of it.
+
+    A form of one corpus knows where its parts lie, and takes all that are there for None. Of any
+    other, the parts of a folder are `train`, `devel` and `test` in it, folders or files with the
+    suffix of the form, and None is the path itself. Raises InputError as `read_corpus` does.
+    """
+    form, path = _form_and_path(spec)
+    if not path.is_dir() and (FORMS[form].place == FOLDER or not path.exists()):
+        what = "a folder" if FORMS[form].place == FOLDER else "there"
+        raise InputError(f"corpus {spec!r}: {path} is not {what}; known forms: {_known()}")
+    if part is None and FORMS[form].place == FILE and path.is_dir():
+        raise InputError(f"corpus {spec!r}: {path} is a folder: name a file, or a part of it")
+    met: Counter[str] = Counter()
+    documents = FORMS[form].read(path, part, met)
+    refuse_repeated_ids(path, documents)
+    return Reading(documents, +met)
+
+
+def write_corpus(spec: str, documents: Sequence[Document]) -> Losses:
+    """Writes `FORM:PATH` and returns how much the form cannot hold, by kind.
+
+    Raises InputError where the form cannot be written, PATH exists, or a mention is discontinuous
+    and the form has only mentions in one piece (see `resolve_discontinuous`). PATH comes to be at
+    once, when all is written; only its owner can read it.
+    """
+    form, path = _form_and_path(spec)
+    write = FORMS[form].write
+    if write is None:
+        writable = ", ".join(name for name in FORMS if FORMS[name].write is not None)
+        raise InputError(f"form {form} can be read only; forms that can be written: {writable}")
+    if path.exists():
+        raise InputError(f"{path} exists: name a new place or remove it")
+    if not FORMS[form].holds_discontinuous:
+        documents = resolve_discontinuous(documents, REFUSE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    private = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        draft = private / path.name
+        if FORMS[form].place == FOLDER:
+            draft.mkdir()
+        losses = write(documents, draft)
+        draft.chmod(0o700 if draft.is_dir() else 0o600)
+        draft.replace(path)
+    finally:
+        shutil.rmtree(private)
+    return losses
+
+
+def _form_and_path(spec: str) -> tuple[str, Path]:
+    form, separator, path = spec.partition(":")
+    if not separator or form not in FORMS or not path:
+        raise InputError(f"corpus {spec!r} is unknown; known: {_known()}")
+    return form, Path(path)
+
+
+def _known() -> str:
+    return ", ".join(f"{name}:{form.place}" for name, form in FORMS.items())
+
+
+def _from_part_files(locate: Callable[[Path, str], Path], read: _Reader) -> _PartReader:
+    """A corpus whose parts lie in certain files; None is all those that are there."""
+
+    def read_parts(folder: Path, part: str | None, met: Counter[str]) -> list[Document]:
+        if part is not None:
+            return read(locate(folder, part), met)
+        files = [file for file in (locate(folder, part) for part in PARTS) if file.is_file()]
+        if not files:
+            raise InputError(f"corpus file {locate(folder, PARTS[0])} is missing")
+        return [document for file in files for document in read(file, met)]
+
+    return read_parts
+
+
+def _from_path(read: _Reader, *suffixes: str) -> _PartReader:
+    """Anybody's corpus; its parts are folders, or files with one of the suffixes."""
+
+    def read_parts(path: Path, part: str | None, met: Counter[str]) -> list[Document]:
+        if part is None:
+            return read(path, met)
+        wanted = [path / f"{part}{suffix}" for suffix in ("", *suffixes)]
+        found = [place for place in wanted if place.exists()]
+        if len(found) != 1:
+            names = ", ".join(place.name for place in wanted)
+            raise InputError(f"{path} must hold one of {names}, but holds {len(found)}")
+        return read(found[0], met)
+
+    return read_parts
+
+
+_BC5CDR_FILES = {"train": "Training", "devel": "Development", "test": "Test"}
+_NCBI_FILES = {"train": "train", "devel": "develop", "test": "test"}
+
+
+def _tsv_file(folder: Path, part: str) -> Path:
+    return folder / f"{part}.tsv"
+
+
+def _bc5cdr_file(folder: Path, part: str) -> Path:
     pubtator = folder / "pubtator"
     if pubtator.is_dir():
-        return read_pubtator(pubtator / _PUBTATOR_FILES[part])
-    return read_bc5cdr_tsv(folder / f"{part}.tsv")
+        return pubtator / f"CDR_{_BC5CDR_FILES[part]}Set.PubTator.txt"
+    return _tsv_file(folder, part)
 
 
-_FORMS: dict[str, Callable[[Path, str], list[Document]]] = {
-    "bc5cdr": _read_bc5cdr,
-    "bc5cdr-tsv": lambda folder, part: read_bc5cdr_tsv(folder / f"{part}.tsv"),
+def _ncbi_file(folder: Path, part: str) -> Path:
+    original = folder / "original"
+    name = f"NCBI{_NCBI_FILES[part]}set_corpus.txt"
+    return (original if original.is_dir() else folder) / name
+
+
+def _read_bc5cdr(file: Path, met: Counter[str]) -> list[Document]:
+    return read_pubtator(file, met) if file.suffix == ".txt" else read_bc5cdr_tsv(file)
+
+
+def _read_tsv(file: Path, met: Counter[str]) -> list[Document]:
+    return read_bc5cdr_tsv(file)
+
+
+def _read_ncbi(file: Path, met: Counter[str]) -> list[Document]:
+    return read_pubtator(file, met, NCBI_DISEASE)
+
+
+FOLDER, FILE, PATH = "FOLDER", "FILE", "PATH"
+FORMS: dict[str, Form] = {
+    "bc5cdr": Form(FOLDER, _from_part_files(_bc5cdr_file, _read_bc5cdr)),
+    "bc5cdr-tsv": Form(FOLDER, _from_part_files(_tsv_file, _read_tsv)),
+    "ncbi-disease": Form(FOLDER, _from_part_files(_ncbi_file, _read_ncbi)),
+    "ncbi-disease-tsv": Form(FOLDER, _from_part_files(_tsv_file, _read_tsv)),
+    "medmentions": Form(PATH, read_medmentions),
+    "pubtator": Form(FILE, _from_path(read_pubtator, ".txt")),
+    "brat": Form(FOLDER, _from_path(read_brat), write_brat, holds_discontinuous=True),
+    "i2b2-2010": Form(FOLDER, _from_path(read_i2b2_2010)),
+    "i2b2-2009": Form(FOLDER, _from_path(read_i2b2_2009)),
+    "conll": Form(FILE, _from_path(read_conll, ".conll", ".tsv", ".txt"), write_conll),
+    "conll-iob1": Form(
+        FILE, _from_path(partial(read_conll, scheme=IOB1), ".conll", ".tsv", ".txt")
+    ),
+    "doccano": Form(FILE, _from_path(read_doccano, ".jsonl"), write_doccano),
+    "doccano-utf16": Form(
+        FILE,
+        _from_path(partial(read_doccano, utf16=True), ".jsonl"),
+        partial(write_doccano, utf16=True),
+    ),
+    "label-studio": Form(FILE, _from_path(read_label_studio, ".json"), write_label_studio),
+    "label-studio-utf16": Form(
+        FILE,
+        _from_path(partial(read_label_studio, utf16=True), ".json"),
+        partial(write_label_studio, utf16=True),
+    ),
+    "span-json": Form(
+        FILE,
+        _from_path(read_span_json, ".json", ".jsonl"),
+        write_span_json,
+        holds_discontinuous=True,
+    ),
+    "spacy-json": Form(FILE, _from_path(read_spacy_json, ".json", ".jsonl")),
+    "docbin": Form(FILE, _from_path(read_docbin, ".spacy"), write_docbin),
+    "inline": Form(PATH, _from_path(read_inline, ".txt")),
 }
-
-
-def read_pubtator(path: Path) -> list[Document]:
-    """Documents of a PubTator file: title + one space + abstract, and every mention checked against
-    that text.
-
-    Relation lines (`PMID CID …`) are skipped; mentions of one place and label given twice count
-    once.
-    """
-    documents: list[Document] = []
-    seen: set[str] = set()
-    block: list[tuple[int, str]] = []
-    for number, line in _lines(path):
-        if line:
-            block.append((number, line))
-        elif block:
-            documents.append(_pubtator_document(path, block, seen))
-            block = []
-    if block:  # the published files do not end with an empty line, nor even with a newline
-        documents.append(_pubtator_document(path, block, seen))
-    return documents
-
-
-def _pubtator_document(path: Path, block: list[tuple[int, str]], seen: set[str]) -> Document:
-    first_line = block[0][0]
-    doc_id, title = _pubtator_text(path, block[0], "t")
-    if len(block) < 2:
-        raise _broken(
-            path, first_line, "a title line must be followed by an abstract line PMID|a|TEXT"
-        )
-    abstract_id, abstract = _pubtator_text(path, block[1], "a")
-    if abstract_id != doc_id:
-        raise _broken(path, block[1][0], "title and abstract must have the same PMID")
-    if doc_id in seen:
-        raise _broken(path, first_line, "a PMID may stand in a file only once")
-    seen.add(doc_id)
-    text = f"{title} {abstract}"
-    spans: set[Span] = set()
-    for number, line in block[2:]:
-        columns = line.split("\t")
-        if columns[0] != doc_id:
-            raise _broken(path, number, "a mention must have its document's PMID")
-        if len(columns) == 4 and columns[1] == "CID":
-            continue
-        spans.add(_pubtator_span(path, number, columns, text))
-    return Document(doc_id, text, _in_order(spans))
-
-
-def _pubtator_text(path: Path, numbered: tuple[int, str], kind: str) -> tuple[str, str]:
-    number, line = numbered
-    columns = line.split("|", 2)
-    if len(columns) != 3 or columns[1] != kind or not columns[0]:
-        raise _broken(path, number, f"expected PMID|{kind}|TEXT")
-    return columns[0], columns[2]
-
-
-def _pubtator_span(path: Path, number: int, columns: list[str], text: str) -> Span:
-    if len(columns) not in (
-        5,
-        6,
-        7,
-    ):  # the id may be missing; composite mentions carry a seventh column
-        raise _broken(
-            path,
-            number,
-            f"expected PMID, begin, end, mention, label, id in columns, got {len(columns)} columns",
-        )
-    if not (columns[1].isdecimal() and columns[2].isdecimal()):
-        raise _broken(path, number, "begin and end must be whole numbers")
-    begin, end = int(columns[1]), int(columns[2])
-    if not 0 <= begin < end <= len(text):
-        raise _broken(
-            path,
-            number,
-            f"offsets {begin}-{end} must lie inside the text of {len(text)} characters",
-        )
-    if text[begin:end] != columns[3]:
-        raise _broken(path, number, f"the mention differs from the text at {begin}-{end}")
-    if not columns[4]:
-        raise _broken(path, number, "the label is empty")
-    return Span(begin, end, columns[4])
-
-
-def read_bc5cdr_tsv(path: Path) -> list[Document]:
-    """Sentences of an IOB2 file (`token<TAB>tag`, an empty line after each) as documents with the
-    id `<file>:<first line>`.
-
-    The text is the tokens joined by one space, since the file does not keep the spacing of the
-    source.
-    """
-    documents: list[Document] = []
-    tokens: list[str] = []
-    tags: list[str] = []
-    first_line = 1
-    for number, line in _lines(path):
-        if not line:
-            if tokens:
-                documents.append(_tsv_document(f"{path.name}:{first_line}", tokens, tags))
-            tokens, tags = [], []
-            continue
-        if not tokens:
-            first_line = number
-        token, tag = _tsv_columns(path, number, line)
-        if tag.startswith("I-") and (not tags or tags[-1][2:] != tag[2:]):
-            raise _broken(
-                path, number, f"tag {tag} must follow a B- or I- tag of the same label (IOB2)"
-            )
-        tokens.append(token)
-        tags.append(tag)
-    if tokens:
-        documents.append(_tsv_document(f"{path.name}:{first_line}", tokens, tags))
-    return documents
-
-
-def _tsv_columns(path: Path, number: int, line: str) -> tuple[str, str]:
-    columns = line.split("\t")
-    if len(columns) != 2 or not columns[0]:
-        raise _broken(path, number, f"expected token<TAB>tag, got {len(columns)} columns")
-    token, tag = columns
-    if tag != "O" and not (tag[:2] in ("B-", "I-") and len(tag) > 2):
-        raise _broken(path, number, "a tag must be O, B-LABEL or I-LABEL")
-    return token, tag
-
-
-def _tsv_document(doc_id: str, tokens: Sequence[str], tags: Sequence[str]) -> Document:
-    # Read here and not by label_scheme.tags_to_spans: gold must not change when the decoder does.
-    spans: list[Span] = []
-    begin = 0
-    for token, tag in zip(tokens, tags, strict=True):
-        end = begin + len(token)
-        if tag.startswith("B-"):
-            spans.append(Span(begin, end, tag[2:]))
-        elif tag.startswith("I-"):
-            spans[-1] = Span(spans[-1].begin, end, tag[2:])
-        begin = end + 1
-    return Document(doc_id, " ".join(tokens), tuple(spans))
-
-
-def digest_documents(documents: Iterable[Document]) -> str:
-    """sha256 of ids, texts and spans in order: the same annotations give the same digest from
-    whatever form they were read.
-    """
-    digest = hashlib.sha256()
-    for document in documents:
-        spans = [[span.begin, span.end, span.label] for span in document.spans]
-        digest.update(json.dumps([document.doc_id, document.text, spans]).encode("ascii"))
-        digest.update(b"\n")
-    return digest.hexdigest()
-
-
-def labels_of(documents: Iterable[Document]) -> list[str]:
-    """The labels that occur, sorted."""
-    return sorted({span.label for document in documents for span in document.spans})
-
-
-def _in_order(spans: Iterable[Span]) -> tuple[Span, ...]:
-    return tuple(sorted(spans, key=lambda span: (span.begin, span.end, span.label)))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    if not path.is_file():
-        raise InputError(f"corpus file {path} is missing")
-    try:
-        content = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        number = error.object[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}, line {number}: not UTF-8 (byte {error.start})") from None
-    # Only line feeds end a line: str.splitlines would also cut at U+2028 and move every offset
-    # behind it.
-    for number, line in enumerate(content.split("\n"), start=1):
-        yield number, line.removesuffix("\r")
-
-
-def _broken(path: Path, number: int, rule: str) -> InputError:
-    return InputError(f"{path}, line {number}: {rule}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.corpora import Document
+from training.corpus import Document
 from udfs.label_scheme import Span, spans_to_tags
 from udfs.segmentation import segment_note
 from udfs.tokenization import EncodedWindow, WindowTokenizer, cut_pieces

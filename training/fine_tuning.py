@@ -17,7 +17,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
 
-from training.corpora import Document
+from training.corpus import Document
 from training.examples import (
     NO_LABEL,
     Example,

@@ -13,7 +13,7 @@ from typing import Any
 
 from nervaluate.evaluator import Evaluator  # type: ignore[import-untyped]  # has no stubs
 
-from training.corpora import Document
+from training.corpus import Document
 from udfs.errors import InputError
 from udfs.label_scheme import Span
 from udfs.note_annotation import Classifier, find_entities

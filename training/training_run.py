@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from training.corpora import Document, digest_documents, labels_of, read_corpus
+from training.corpora import read_corpus
+from training.corpus import Document, digest_documents, labels_of
 from training.experiment_log import ExperimentLog
 from training.fine_tuning import StepReport, fine_tune
 from training.model_package import (

@@ -1,105 +1,20 @@
+import re
+import stat
+from pathlib import Path
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from training import corpora
 from training.corpora import (
-    DATA_VARIABLE,
-    Document,
+    FORMS,
     default_corpus,
-    digest_documents,
-    labels_of,
-    read_bc5cdr_tsv,
     read_corpus,
-    read_pubtator,
+    read_part,
+    write_corpus,
 )
+from training.corpus import Mention, digest_documents, labels_of, make_document
 from udfs.errors import InputError
-from udfs.label_scheme import Span
-
-DOCUMENT = (
-    "7|t|Aspirin hurts\n7|a|No fever.\n"
-    "7\t0\t7\tAspirin\tChemical\tD1\n7\t17\t22\tfever\tDisease\tD2"
-)
-MENTIONS = (Span(0, 7, "Chemical"), Span(17, 22, "Disease"))
-
-
-def write(tmp_path, content, name="x.PubTator.txt"):
-    path = tmp_path / name
-    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-    return path
-
-
-def test_pubtator_text_is_title_space_abstract(tmp_path):
-    documents = read_pubtator(write(tmp_path, DOCUMENT + "\n7\tCID\tD1\tD2\n\n"))
-    assert documents == [Document("7", "Aspirin hurts No fever.", MENTIONS)]
-
-
-@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n\n\n"])
-def test_last_document_needs_no_newline(tmp_path, end):
-    second = DOCUMENT.replace("7|", "8|").replace("\n7\t", "\n8\t")
-    documents = read_pubtator(write(tmp_path, f"\n{DOCUMENT}\n\n{second}{end}"))
-    assert [document.doc_id for document in documents] == ["7", "8"]
-    assert documents[1].spans == MENTIONS
-
-
-def test_crlf_and_unicode_line_separators_move_no_offset(tmp_path):
-    content = "7|t|A\u2028B\r\n7|a|\U0001f48a x\r\n7\t4\t5\t\U0001f48a\tChemical\tD1\r\n"
-    (document,) = read_pubtator(write(tmp_path, content))
-    assert document.text == "A\u2028B \U0001f48a x"
-    assert document.spans == (Span(4, 5, "Chemical"),)
-
-
-@pytest.mark.parametrize(
-    ("line", "content", "rule"),
-    [
-        (3, DOCUMENT.replace("7\tAspirin", "7\tIbuprofen"), "differs from the text"),
-        (4, DOCUMENT.replace("22\tfever", "99\tfever"), "inside the text"),
-        (4, DOCUMENT.replace("17\t22", "22\t17"), "inside the text"),
-        (3, DOCUMENT.replace("0\t7", "zero\t7"), "whole numbers"),
-        (3, DOCUMENT.replace("Chemical", ""), "label is empty"),
-        (3, DOCUMENT.replace("\t7\tAspirin\tChemical\tD1", ""), "columns"),
-        (4, DOCUMENT.replace("7\t17", "8\t17"), "its document's PMID"),
-        (2, DOCUMENT.replace("7|a", "8|a"), "same PMID"),
-        (1, DOCUMENT.replace("|t|", "|x|"), "PMID|t|TEXT"),
-        (1, "7|t|Aspirin", "must be followed"),
-        (6, f"{DOCUMENT}\n\n{DOCUMENT}", "only once"),
-    ],
-)
-def test_broken_pubtator_names_line_and_rule_but_no_text(tmp_path, line, content, rule):
-    path = write(tmp_path, content)
-    with pytest.raises(InputError, match=f"x.PubTator.txt, line {line}: ") as caught:
-        read_pubtator(path)
-    assert rule in str(caught.value)
-    assert not any(word in str(caught.value) for word in ("Aspirin", "Ibuprofen", "fever", "hurts"))
-
-
-def test_text_that_is_not_utf8_names_its_line(tmp_path):
-    with pytest.raises(InputError, match="line 2: not UTF-8"):
-        read_pubtator(write(tmp_path, b"7|t|A\n7|a|\xff"))
-
-
-def test_tsv_sentences_become_documents(tmp_path):
-    content = "Selegiline\tB-Chemical\n-\tO\ninduced\tO\n\nheart\tB-Disease\nfailure\tI-Disease"
-    documents = read_bc5cdr_tsv(write(tmp_path, content, "train.tsv"))
-    assert documents == [
-        Document("train.tsv:1", "Selegiline - induced", (Span(0, 10, "Chemical"),)),
-        Document("train.tsv:5", "heart failure", (Span(0, 13, "Disease"),)),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("content", "rule"),
-    [
-        ("a\tO\nb\tI-Disease", "must follow"),
-        ("a\tB-Chemical\nb\tI-Disease", "must follow"),
-        ("a\tO\nb", "1 columns"),
-        ("a\tO\nb\tO\tO", "3 columns"),
-        ("a\tO\nb\tX-Disease", "must be O"),
-        ("a\tO\nb\tB-", "must be O"),
-    ],
-)
-def test_broken_tsv_names_its_line(tmp_path, content, rule):
-    with pytest.raises(InputError, match=f"dev.tsv, line 2: .*{rule}"):
-        read_bc5cdr_tsv(write(tmp_path, content, "dev.tsv"))
+from udfs.model_package import load_manifest
 
 
 def test_unknown_corpora_list_what_is_known(tmp_path):
@@ -111,6 +26,12 @@ def test_unknown_corpora_list_what_is_known(tmp_path):
             read_corpus(f"bc5cdr:{tmp_path}", parts)
     with pytest.raises(InputError, match=r"train.tsv is missing"):
         read_corpus(f"bc5cdr:{tmp_path}", ["train"])
+    with pytest.raises(InputError, match=r"train.tsv is missing"):
+        read_part(f"bc5cdr:{tmp_path}")
+    with pytest.raises(InputError, match="is not there"):
+        read_part(f"doccano:{tmp_path / 'absent'}")
+    with pytest.raises(InputError, match="is a folder: name a file"):
+        read_part(f"doccano:{tmp_path}")
 
 
 def test_parts_come_in_the_order_asked_for(tiny_bc5cdr):
@@ -119,48 +40,95 @@ def test_parts_come_in_the_order_asked_for(tiny_bc5cdr):
     assert labels_of(once) == ["Chemical", "Disease"]
 
 
-@given(st.text(min_size=1), st.text(min_size=1))
-def test_digest_tells_documents_apart(one, other):
-    def digest(text, *spans):
-        return digest_documents([Document("1", text, spans)])
-
-    assert (digest(one) == digest(other)) == (one == other)
-    assert len({digest(one), digest(one, Span(0, 1, "A")), digest(one, Span(0, 1, "B"))}) == 3
-    assert digest(one, Span(0, 1, "A", 0.5)) == digest(one, Span(0, 1, "A"))
+def inline_corpus(folder, **texts):
+    for name, text in texts.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / f"{name}.txt").write_text(text, encoding="utf-8")
+    return f"inline:{folder}"
 
 
-@pytest.fixture
-def bc5cdr():
-    spec = default_corpus()
-    folder = spec.partition(":")[2]
-    try:
-        read_corpus(f"bc5cdr-tsv:{folder}", ["train"])
-    except InputError:
-        pytest.skip(f"BC5CDR is not at ../shared/data, nor where {DATA_VARIABLE} says")
-    return folder
+def test_parts_of_ones_own_corpus_are_folders_or_files(tmp_path):
+    spec = inline_corpus(tmp_path, train="[drug: a]", devel="b")
+    (tmp_path / "test.txt").write_text("[drug: c]", encoding="utf-8")
+    assert [d.doc_id for d in read_corpus(spec, ["test", "train"])] == ["test", "train"]
+    assert [d.doc_id for d in read_part(spec).documents] == ["devel/devel", "test", "train/train"]
+    (tmp_path / "train.txt").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match=r"must hold one of train, train\.txt, but holds 2"):
+        read_part(spec, "train")
 
 
-def count(documents, label):
-    return sum(span.label == label for document in documents for span in document.spans)
+def test_a_corpus_of_files_has_the_parts_that_are_there(tmp_path):
+    (tmp_path / "devel.tsv").write_text("a\tB-Drug\n", encoding="utf-8")
+    (tmp_path / "test.tsv").write_text("b\tO\n", encoding="utf-8")
+    documents = read_part(f"bc5cdr-tsv:{tmp_path}").documents
+    assert [document.doc_id for document in documents] == ["devel.tsv:1", "test.tsv:1"]
+
+
+def test_training_takes_no_empty_and_no_discontinuous_mention(tmp_path):
+    spec = inline_corpus(tmp_path / "empty", train="[drug: ] [drug: a]")
+    with pytest.raises(InputError, match="1 mentions are empty"):
+        read_corpus(spec, ["train"])
+    gap = Mention(0, 3, "X", fragments=((0, 1), (2, 3)))
+    write_corpus(f"brat:{tmp_path / 'brat/train'}", [make_document("d", "a b", [gap])])
+    with pytest.raises(InputError, match=r"1 discontinuous mentions, .*--discontinuous cover"):
+        read_corpus(f"brat:{tmp_path / 'brat'}", ["train"])
+    assert read_part(f"brat:{tmp_path / 'brat'}", "train").documents[0].spans == (gap,)
+
+
+def test_two_documents_with_one_id_are_refused(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"id": 1, "text": "", "label": []}\n' * 2, encoding="utf-8")
+    with pytest.raises(InputError, match=r"x\.jsonl: documents 1 and 2 have the same id"):
+        read_part(f"doccano:{path}")
+
+
+def test_the_readme_names_every_form():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = [line for line in readme.splitlines() if line.startswith("| `")]
+    named = {form for line in table for form in re.findall(r"`([a-z0-9-]+):`", line)}
+    assert named == set(FORMS)
+
+
+WRITABLE = [name for name, form in FORMS.items() if form.write is not None]
+
+
+def test_what_can_be_written():
+    assert set(WRITABLE) == {
+        *("brat", "conll", "doccano", "doccano-utf16", "label-studio", "label-studio-utf16"),
+        *("span-json", "docbin"),
+    }
+
+
+def test_a_form_that_is_only_read_says_which_are_written(tmp_path):
+    with pytest.raises(InputError, match="can be read only; forms that can be written: brat, "):
+        write_corpus(f"i2b2-2010:{tmp_path / 'x'}", [])
+
+
+@pytest.mark.parametrize("form", sorted(set(WRITABLE) - {"brat", "span-json"}))
+def test_a_form_of_whole_mentions_refuses_a_discontinuous_one(tmp_path, form):
+    gap = Mention(0, 3, "X", fragments=((0, 1), (2, 3)))
+    with pytest.raises(InputError, match="1 discontinuous mentions"):
+        write_corpus(f"{form}:{tmp_path / 'x'}", [make_document("d", "a b", [gap])])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["brat", "span-json"])
+def test_only_the_owner_can_read_what_is_written_and_nothing_is_overwritten(tmp_path, form):
+    target = tmp_path / "new" / "x"
+    write_corpus(f"{form}:{target}", [make_document("d", "a b", [])])
+    assert stat.S_IMODE(target.stat().st_mode) == (0o700 if target.is_dir() else 0o600)
+    assert [path.name for path in target.parent.iterdir()] == ["x"]
+    with pytest.raises(InputError, match="x exists: name a new place"):
+        write_corpus(f"{form}:{target}", [])
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(
-    ("part", "chemicals", "diseases", "tsv_diseases", "sentences"),
-    [
-        ("train", 5203, 4182, 4182, 4560),
-        ("devel", 5347, 4244, 4246, 4581),
-        ("test", 5385, 4424, 4424, 4797),
-    ],
-)
-def test_bc5cdr_has_the_published_counts(
-    bc5cdr, part, chemicals, diseases, tsv_diseases, sentences
-):
-    pubtator = read_corpus(f"bc5cdr:{bc5cdr}", [part])
-    tsv = read_corpus(f"bc5cdr-tsv:{bc5cdr}", [part])
-    assert (len(pubtator), len(tsv)) == (500, sentences)
-    assert (count(pubtator, "Chemical"), count(tsv, "Chemical")) == (chemicals, chemicals)
-    assert (count(pubtator, "Disease"), count(tsv, "Disease")) == (diseases, tsv_diseases)
-    by_pmid = sorted(pubtator, key=lambda document: document.doc_id)
-    joined = "".join("".join(document.text.split()) for document in by_pmid)
-    assert joined == "".join("".join(document.text.split()) for document in tsv)
+def test_the_digest_in_the_shipped_model_is_that_of_its_corpus(shared_data):
+    package = Path(corpora.__file__).parents[1] / "models" / "bc5cdr-minilm"
+    documents = read_corpus(f"bc5cdr:{shared_data / 'bc5cdr'}", ["train", "devel"])
+    assert digest_documents(documents) == load_manifest(package).training_data_digest
+
+
+def test_the_default_corpus_is_bc5cdr_in_the_data_folder(monkeypatch):
+    monkeypatch.setenv(corpora.DATA_VARIABLE, "/data")
+    assert default_corpus() == "bc5cdr:/data/bc5cdr"
