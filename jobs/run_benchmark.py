@@ -4,7 +4,7 @@
 
 Reads `conf/benchmark.yaml`, runs each measurement by spark-submit in a process of its own, and
 writes `benchmark.json`, a table and plots. Exit codes: 0 done, whatever the speeds; 1 a measurement
-failed; 2 bad settings.
+failed (of a peer: it is named, and the others are made); 2 bad settings.
 """
 
 from __future__ import annotations
@@ -152,9 +152,14 @@ def _run(settings: BenchmarkSettings, folder: Path) -> int:
     shared = bench.shared_notes(settings, "shared")
     bench.measure(ENGINE, shared, "--threads", settings.cores)
     bench.measure(CLINSPAN, shared)
+    failed = []
     for peer in settings.peers:
-        options = ("--batch-size", _best_batch(bench)) if peer == "hugging_face_tuned" else ()
-        bench.measure(peer, shared, *options)
+        try:
+            options = ("--batch-size", _best_batch(bench)) if peer == "hugging_face_tuned" else ()
+            bench.measure(peer, shared, *options)
+        except ClinspanError as error:
+            failed.append(f"{peer}: {error}")
+            print(failed[-1], file=sys.stderr, flush=True)
     bench.measure(CLINSPAN, shared)  # again: how much the machine itself varies
     for size in settings.sizes:
         bench.measure(CLINSPAN, bench.invented(size, HALF))
@@ -163,6 +168,8 @@ def _run(settings: BenchmarkSettings, folder: Path) -> int:
     report = bench.report()
     show_benchmark(report)
     write_plots(report, bench.folder, settings.copies_notes)
+    if failed:
+        raise ClinspanError("; ".join(failed))
     return DONE
 
 

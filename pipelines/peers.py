@@ -87,7 +87,11 @@ def mlflow_udf(folder: Path, workplace: Path) -> Peer:
         "tokenizer": AutoTokenizer.from_pretrained(folder, local_files_only=True),
     }
     place = workplace / "mlflow"
-    mlflow.transformers.save_model(parts, str(place), task="token-classification")
+    # Named, because MLflow would look for packages that the model does not need.
+    needed = ["torch", "transformers"]
+    mlflow.transformers.save_model(
+        parts, str(place), task="token-classification", pip_requirements=needed
+    )
 
     def run(notes: DataFrame) -> DataFrame:
         udf = mlflow.pyfunc.spark_udf(notes.sparkSession, str(place), "string", env_manager="local")
