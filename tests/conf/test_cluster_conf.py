@@ -12,7 +12,12 @@ import pytest
 CONF = Path(__file__).resolve().parents[2] / "conf"
 # Of one machine: spark-submit's --master, and a driver that does no task's work.
 # On a cluster executors may run as another user than the driver.
-LOCAL_ONLY = {"spark.master", "spark.driver.memory", "spark.hadoop.fs.permissions.umask-mode"}
+LOCAL_ONLY = {
+    "spark.master",
+    "spark.driver.memory",
+    "spark.driver.extraJavaOptions",
+    "spark.hadoop.fs.permissions.umask-mode",
+}
 
 
 def settings_of(path: Path) -> dict[str, str]:
