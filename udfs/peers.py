@@ -27,7 +27,7 @@ def plain_finder(folder: str, threads: int) -> Finder:
         folder: the model package, which opens in transformers.
         threads: of this process.
     """
-    ner = _pipeline(folder, threads, "float32")
+    ner = _pipeline(folder, threads, "float32", "simple")
 
     def find(texts: Sequence[str]) -> list[list[dict[str, Any]]]:
         return [_mentions(found) for found in ner(list(texts), batch_size=PLAIN_BATCH)]
@@ -37,14 +37,15 @@ def plain_finder(folder: str, threads: int) -> Finder:
 
 @cache
 def tuned_finder(folder: str, threads: int, batch_size: int) -> Finder:
-    """The same in bfloat16 where the processor has it, with texts of like length side by side.
+    """The same in bfloat16 where the processor has it, with texts of like length side by side, and
+    whole words: as most people write it, a mention may be a few word-pieces of a word.
 
     Args:
         folder: the model package, which opens in transformers.
         threads: of this process.
         batch_size: pieces in one forward pass.
     """
-    ner = _pipeline(folder, threads, "auto")
+    ner = _pipeline(folder, threads, "auto", "first")
 
     def find(texts: Sequence[str]) -> list[list[dict[str, Any]]]:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
@@ -57,7 +58,7 @@ def tuned_finder(folder: str, threads: int, batch_size: int) -> Finder:
     return find
 
 
-def _pipeline(folder: str, threads: int, precision: str) -> Any:
+def _pipeline(folder: str, threads: int, precision: str, aggregation: str) -> Any:
     import torch
     from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
@@ -75,7 +76,7 @@ def _pipeline(folder: str, threads: int, precision: str) -> Any:
         "token-classification",
         model=model,
         tokenizer=tokenizer,
-        aggregation_strategy="simple",
+        aggregation_strategy=aggregation,
         stride=STRIDE,
     )
 

@@ -4,16 +4,16 @@ import pytest
 
 from pipelines import peers
 from tests.conftest import REPOSITORY
-from udfs.peers import plain_finder
+from udfs.peers import plain_finder, tuned_finder
 
 pytestmark = pytest.mark.model
 MODEL = REPOSITORY / "models" / "bc5cdr-minilm"
 TEXTS = {"a": "Aspirin for headache, no nausea.", "b": "", "c": "Took ibuprofen 400 mg for fever."}
 
 
-@pytest.fixture(scope="module")
-def expected():
-    found = plain_finder(str(MODEL), 1)(list(TEXTS.values()))
+def expected_of(kind):
+    finder = tuned_finder(str(MODEL), 1, 2) if kind == "tuned" else plain_finder(str(MODEL), 1)
+    found = finder(list(TEXTS.values()))
     return {
         note_id: [(m["begin"], m["end"], m["label"]) for m in mentions]
         for note_id, mentions in zip(TEXTS, found, strict=True)
@@ -21,7 +21,7 @@ def expected():
 
 
 @pytest.mark.parametrize("kind", ["plain", "tuned", "predict_batch"])
-def test_a_peer_finds_what_the_pipeline_finds(spark, expected, kind):
+def test_a_peer_finds_what_the_pipeline_finds(spark, kind):
     find = {
         "plain": lambda: peers.hugging_face(MODEL, 1),
         "tuned": lambda: peers.hugging_face_tuned(MODEL, 1, 2),
@@ -32,7 +32,7 @@ def test_a_peer_finds_what_the_pipeline_finds(spark, expected, kind):
         row["note_id"]: [(m["begin"], m["end"], m["label"]) for m in row["found"]]
         for row in find(notes).collect()
     }
-    assert found == expected
+    assert found == expected_of(kind)
     assert {label for mentions in found.values() for *_, label in mentions} == {
         "Chemical",
         "Disease",
