@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from training.corpus import Document
 from udfs.label_scheme import Span, spans_to_tags
 from udfs.segmentation import segment_note
-from udfs.tokenization import EncodedWindow, WindowTokenizer, cut_pieces
+from udfs.tokenization import SPECIAL_TOKENS, EncodedWindow, WindowTokenizer, cut_pieces
 
 NO_LABEL = -100  # what torch's cross entropy leaves out
-SPECIAL_TOKENS = 2  # [CLS] and [SEP]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,8 @@ import torch
 from udfs.bert_config import BertConfig
 from udfs.devices import resolve_device, resolve_precision
 from udfs.model_package import CONFIG, TOKENIZER
-from udfs.packing import SPECIAL_TOKENS
 from udfs.token_classifier import TokenClassifier
-from udfs.tokenization import WindowTokenizer
+from udfs.tokenization import SPECIAL_TOKENS, WindowTokenizer
 
 # The shape of a layer's largest product over a batch of 4,096 word-pieces.
 ROWS = 4096

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from udfs.tokenization import EncodedWindow, cut_pieces
-
-SPECIAL_TOKENS = 2  # [CLS] and [SEP] round every piece
+from udfs.tokenization import SPECIAL_TOKENS, EncodedWindow, cut_pieces
 
 Int64Array = NDArray[np.int64]
 

@@ -26,10 +26,9 @@ from tokenizers import Tokenizer
 
 from udfs import records
 from udfs.span_decoding import over_marks
-from udfs.tokenization import EncodedWindow, WindowTokenizer, cut_pieces
+from udfs.tokenization import SPECIAL_TOKENS, EncodedWindow, WindowTokenizer, cut_pieces
 from udfs.vocabulary import read_vocabulary
 
-SPECIAL_TOKENS = 2  # [CLS] and [SEP] round every piece
 # Most pieces in one row; the engine lets Spark NLP run as many at a time.
 PIECES_PER_ROW = 32
 # A private character, in no vocabulary: Spark NLP reads it as one unknown token.

@@ -25,6 +25,7 @@ from udfs.errors import ModelPackageError, PredictionError
 
 # WordPiece's own limit (max_input_chars_per_word): a longer word is read as one unknown token.
 LONGEST_WORD = 100
+SPECIAL_TOKENS = 2  # [CLS] and [SEP] round every piece
 
 Int32Array = NDArray[np.int32]
 
