@@ -32,9 +32,8 @@ from pipelines.run_forecast import Forecast, forecast_run
 from pipelines.run_plan import RunPlan
 from pipelines.run_record import RunRecord, frequent_mentions
 from pipelines.table_root import TableRoot
-from udfs.bert_config import BertConfig
+from udfs.encoder_config import EncoderConfig
 from udfs.errors import InputError
-from udfs.label_scheme import LabelScheme
 from udfs.model_package import CONFIG, ModelManifest, load_manifest
 from udfs.note_annotation import AnnotationSettings
 
@@ -48,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _extract(settings: Settings) -> int:
     manifest = load_manifest(settings.model.folder)
-    BertConfig.from_file(settings.model.folder / CONFIG)  # refuses other architectures
+    EncoderConfig.from_file(settings.model.folder / CONFIG)  # refuses other architectures
     plan = make_plan(settings, manifest)
     spark = start_session(settings.run.app_name)
     engine = open_engine(spark, plan.engine, settings.model.distribute)
@@ -114,7 +113,7 @@ def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
 
 
 def _check_labels(wanted: Sequence[str] | None, manifest: ModelManifest) -> None:
-    known = LabelScheme(manifest.labels).entity_labels
+    known = manifest.scheme.entity_labels
     if unknown := sorted(set(wanted or ()) - set(known)):
         raise InputError(
             f"entities.labels holds {', '.join(unknown)}, but the labels of the model "
