@@ -18,6 +18,7 @@ from training.corpus import Document
 from udfs.label_scheme import Span, spans_to_tags
 from udfs.segmentation import segment_note
 from udfs.tokenization import SPECIAL_TOKENS, EncodedWindow, WindowTokenizer, cut_pieces
+from udfs.word_borders import NO_WORD
 
 NO_LABEL = -100  # what torch's cross entropy leaves out
 
@@ -93,7 +94,8 @@ def _window_examples(
     labels = np.full(len(window.ids), NO_LABEL, dtype=np.int64)
     if label_all_pieces:
         inside = [tag_numbers[tag.replace("B-", "I-", 1)] for tag in word_tags]
-        labels[:] = np.array(inside, dtype=np.int64)[window.word_index]
+        of_a_word = window.word_index != NO_WORD
+        labels[of_a_word] = np.array(inside, dtype=np.int64)[window.word_index[of_a_word]]
     labels[window.first_pieces] = [tag_numbers[tag] for tag in word_tags]
     ids = window.ids.astype(np.int64)
     if not len(ids):

@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel
-from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
+from training.base_models import depths, open_base_model
 from training.corpus import Document
 from training.examples import (
     NO_LABEL,
@@ -45,40 +46,6 @@ class StepReport:
     learning_rate: float
 
 
-def load_base_model(folder: Path, entity_labels: Sequence[str], recipe: Recipe) -> PreTrainedModel:
-    """A BERT encoder from a folder with a fresh token-classification head.
-
-    Raises InputError where the folder is no transformers model or not of the BERT type. Nothing is
-    fetched or unpickled.
-    """
-    if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
-        raise InputError(
-            f"base model {folder} must be a folder with config.json and model.safetensors"
-        )
-    tags = bio_labels(entity_labels)
-    config = AutoConfig.from_pretrained(
-        folder,
-        local_files_only=True,
-        num_labels=len(tags),
-        id2label=dict(enumerate(tags)),
-        label2id={tag: number for number, tag in enumerate(tags)},
-    )
-    if config.model_type != "bert":
-        raise InputError(
-            f"base model {folder} is of type {config.model_type!r}; only 'bert' can be packaged"
-        )
-    if recipe.max_wordpieces > config.max_position_embeddings:
-        raise InputError(
-            f"max_wordpieces {recipe.max_wordpieces} must not exceed the base model's "
-            f"{config.max_position_embeddings} positions"
-        )
-    config.hidden_dropout_prob = config.attention_probs_dropout_prob = recipe.dropout
-    model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
-        folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32
-    )
-    return model
-
-
 def fine_tune(
     base_model: Path,
     documents: Sequence[Document],
@@ -96,13 +63,14 @@ def fine_tune(
     """
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
-    model = load_base_model(base_model, entity_labels, recipe)
+    tags = bio_labels(entity_labels)
+    model = open_base_model(base_model, tags, recipe.max_wordpieces, recipe.dropout)
     model.to(device)
     tokenizer = WindowTokenizer.from_file(base_model / "tokenizer.json")
     groups = encode_documents(
         documents,
         tokenizer,
-        bio_labels(entity_labels),
+        tags,
         max_wordpieces=recipe.max_wordpieces,
         overlap=recipe.overlap,
         label_all_pieces=recipe.label_all_pieces,
@@ -200,17 +168,12 @@ def schedule_factor(done: float, recipe: Recipe) -> float:
 
 def _parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, Any]]:
     """Parameters by depth: each layer gets `layer_decay` times the rate of the one above it."""
-    layers: int = model.config.num_hidden_layers
+    depth_of, head = depths(model)
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        if ".embeddings." in name:
-            depth = 0
-        elif ".encoder.layer." in name:
-            depth = int(name.split(".encoder.layer.")[1].split(".")[0]) + 1
-        else:
-            depth = layers + 1
+        depth = depth_of[name]
         decays = parameter.ndim > 1  # neither biases nor layer norms shrink
-        peak = recipe.learning_rate * recipe.layer_decay ** (layers + 1 - depth)
+        peak = recipe.learning_rate * recipe.layer_decay ** (head - depth)
         group = groups.setdefault(
             (depth, decays),
             {

@@ -1,12 +1,10 @@
 import dataclasses
-import json
-import shutil
 
 import pytest
 import torch
 
 from training.corpora import Document
-from training.fine_tuning import fine_tune, load_base_model, schedule_factor
+from training.fine_tuning import fine_tune, schedule_factor
 from training.recipe import Recipe
 from udfs.errors import InputError
 
@@ -85,17 +83,6 @@ def test_schedule_rises_then_falls_to_nothing(decay):
 def test_wrong_settings_are_refused(changes, rule):
     with pytest.raises(InputError, match=rule):
         Recipe(**changes)
-
-
-def test_wrong_base_models_are_refused(tmp_path, tiny_bert):
-    with pytest.raises(InputError, match=r"config.json and model.safetensors"):
-        load_base_model(tmp_path, LABELS, SHORT)
-    with pytest.raises(InputError, match="100 must not exceed the base model's 64 positions"):
-        load_base_model(tiny_bert, LABELS, dataclasses.replace(SHORT, max_wordpieces=100))
-    other = shutil.copytree(tiny_bert, tmp_path / "other")
-    (other / "config.json").write_text(json.dumps({"model_type": "distilbert"}))
-    with pytest.raises(InputError, match="'distilbert'; only 'bert'"):
-        load_base_model(other, LABELS, SHORT)
 
 
 def test_a_diverging_run_stops(tiny_bert, tiny_documents):
