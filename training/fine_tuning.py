@@ -30,7 +30,7 @@ from training.examples import (
 from training.recipe import Recipe
 from udfs.errors import InputError
 from udfs.label_scheme import bio_labels
-from udfs.tokenization import WindowTokenizer
+from udfs.tokenization import NO_UNKNOWN, WindowTokenizer
 
 AVERAGE_EVERY = 10  # steps between two of the weights that are averaged
 
@@ -67,6 +67,8 @@ def fine_tune(
     model = open_base_model(base_model, tags, recipe.max_wordpieces, recipe.dropout)
     model.to(device)
     tokenizer = WindowTokenizer.from_file(base_model / "tokenizer.json")
+    if recipe.unknown_probability and tokenizer.unknown_id == NO_UNKNOWN:
+        raise InputError("unknown_probability must be 0: this tokenizer has no unknown token")
     groups = encode_documents(
         documents,
         tokenizer,

@@ -1,7 +1,7 @@
 """A token classification model that others have trained -> a model package.
 
-Owns the order of the steps and the check that the package computes what transformers computes.
-Nothing in the folder is run: weights are tensors, of `config.json` only the numbers are kept.
+Owns the order of the steps. Nothing in the folder is run: weights are tensors, of `config.json`
+only the numbers are kept.
 """
 
 from __future__ import annotations
@@ -13,26 +13,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForTokenClassification
 
 from training.foreign_labels import check_tags, read_tags, rename_tags
 from training.foreign_tokenizer import find_tokenizer
 from training.foreign_weights import read_foreign_weights
+from training.import_check import compare_logits, open_in_transformers
 from training.imported_card import render_imported_card
 from training.model_card import CARD
 from training.model_package import check_output_folder, write_json, write_tokenizer, write_whole
-from udfs.encoder import Encoder, needed_tensors, refuse_misfits
+from udfs.encoder import needed_tensors, refuse_misfits
 from udfs.encoder_config import EncoderConfig
 from udfs.errors import InputError, ModelPackageError
 from udfs.model_package import CONFIG, NAME_RULE, WEIGHTS, ModelManifest, is_name
 from udfs.token_classifier import TokenClassifier
 
 LONGEST_PIECE, OVERLAP = 256, 64  # those of our own models, where the model allows them
-# Logits of one network in two orders of summing; those of another network differ by whole numbers.
-TOLERANCE = 1e-3
 _Json = dict[str, Any]
 _NUMBERS = (
     "vocab_size",
@@ -120,7 +117,8 @@ def import_model(request: ImportRequest) -> ImportedModel:
             TokenClassifier.load(draft, device="cpu", precision="float32")
         except ModelPackageError as error:  # the draft is gone when somebody reads this
             raise ModelPackageError(str(error).replace(str(draft), str(folder))) from None
-        differences.append(_difference(draft, shape, manifest))
+        theirs = open_in_transformers(draft, shape.model_type, raw, len(tags))
+        differences.append(compare_logits(draft, shape, manifest, theirs))
 
     manifest = write_whole(request.output, manifest, fill, check)
     parameters = sum(tensor.numel() for tensor in tensors.values())
@@ -173,33 +171,3 @@ def _plain_config(shape: EncoderConfig, raw: Mapping[str, Any], tags: tuple[str,
         "label2id": {tag: column for column, tag in enumerate(tags)},
         "dtype": "float32",
     }
-
-
-def _difference(package: Path, shape: EncoderConfig, manifest: ModelManifest) -> float:
-    """The largest between our logits and those of transformers, of word-pieces drawn at random.
-
-    Raises ModelPackageError where it is more than rounding.
-    """
-    cpu = torch.device("cpu")
-    ours = Encoder(package / WEIGHTS, shape, len(manifest.labels), cpu, torch.float32)
-    theirs = AutoModelForTokenClassification.from_pretrained(
-        package,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        attn_implementation="eager",
-        dtype=torch.float32,
-    ).eval()
-    lengths = np.array([manifest.max_wordpieces, min(7, manifest.max_wordpieces)])
-    # Not the first numbers: to RoBERTa the padding's is no word-piece.
-    ids = np.random.default_rng(0).integers(shape.vocab_size // 2, shape.vocab_size, lengths.sum())
-    with torch.inference_mode():
-        pieces = torch.from_numpy(ids).split(lengths.tolist())
-        expected = torch.cat([theirs(input_ids=piece[None]).logits[0] for piece in pieces])
-    difference = float((ours.logits(ids, lengths) - expected).abs().max())
-    if not difference <= TOLERANCE * max(1.0, float(expected.abs().max())):
-        raise ModelPackageError(
-            f"{manifest.base_model}: our logits differ from those of transformers by "
-            f"{difference:.2g}: it is not quite a {shape.family.architecture}, so it cannot be run"
-        )
-    return difference

@@ -78,7 +78,7 @@ class EncoderConfig:
                 f"{path}: model_type is {model_type!r}, this engine runs {_listed(FAMILIES)} only; "
                 "use a token classification model of one of these families"
             )
-        activation = raw.get(family.activation_key, "gelu")
+        activation = raw.get(family.activation_key, family.activation)
         if activation not in ACTIVATIONS:
             raise ModelPackageError(
                 f"{path}: {family.activation_key} is {activation!r}, this engine runs "

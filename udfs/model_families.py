@@ -26,7 +26,8 @@ class Family:
         keys: numbers of ``encoder_config.EncoderConfig`` → key of ``config.json``, where it has
             another name.
         constants: numbers that this family does not write into ``config.json``.
-        activation_key: where the name of the activation stands.
+        activation_key: where the name of the activation stands, and ``activation`` what it is where
+            that is missing.
         dropout_keys: chances of dropout, for training.
         positions_after_padding: whether the first position is the padding's number plus one.
     """
@@ -40,6 +41,7 @@ class Family:
     keys: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
     activation_key: str = "hidden_act"
+    activation: str = "gelu"
     dropout_keys: tuple[str, ...] = ("hidden_dropout_prob", "attention_probs_dropout_prob")
     positions_after_padding: bool = False
 
@@ -112,6 +114,7 @@ _ALBERT = Family(
         "outer_norm": "full_layer_layer_norm",
     },
     projection="albert.encoder.embedding_hidden_mapping_in",
+    activation="gelu_new",
     keys={
         "embedding_size": "embedding_size",
         "num_hidden_groups": "num_hidden_groups",

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerFast, pipeline
 
 from jobs import export_model, import_model
+from udfs.encoder import Encoder
 from udfs.model_package import load_manifest
 from udfs.token_classifier import TokenClassifier
 
@@ -179,6 +180,13 @@ def test_weights_of_torch_give_the_same_package(folder, tmp_path):
     assert not list((tmp_path / "two").glob("*.bin"))
 
 
+def test_a_model_that_computes_something_else_is_refused(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Encoder, "_norm", lambda self, x, w, name: x * 0.9)
+    assert run(folder, tmp_path / "models" / "out") == 2
+    assert "our logits differ from those of transformers by" in capsys.readouterr().err
+    assert not list((tmp_path / "models").iterdir())
+
+
 class Trap:
     """What a pickle of a stranger may do to who opens it."""
 
@@ -255,6 +263,7 @@ def damage(folder, how):
         (lambda f: (f / "tokenizer.json").write_text("{}"), [], "not a readable tokenizer"),
         (lambda f: (f / "config.json").unlink(), [], "must be a folder with config.json"),
         (lambda f: (f / "config.json").write_text("["), [], "not readable JSON"),
+        (lambda f: edit(f, dropout="x"), [], "transformers cannot open the model"),
         (lambda f: None, ["--max-wordpieces", "81"], "81 must not exceed the model's 80 positions"),
         (lambda f: None, ["--overlap", "79"], "overlap 79 must be"),
         (lambda f: None, ["--rename", "Drug=X"], "no tag Drug among O, B-Chemical"),

@@ -86,6 +86,13 @@ def test_albert_repeats_the_layers_of_its_groups(write):
     assert config.layer_prefixes() == [place.format(group) for group in (0, 0, 1, 1)]
 
 
+def test_albert_has_an_activation_of_its_own(write, tmp_path):
+    raw = json.loads((write("albert") / "config.json").read_text())
+    assert raw.pop("hidden_act") == "gelu_new"
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    assert EncoderConfig.from_file(tmp_path / "config.json").activation == "gelu_new"
+
+
 def test_roberta_has_fewer_places_than_positions(write):
     config = EncoderConfig.from_file(write("roberta", positions=40) / "config.json")
     assert (config.max_position_embeddings, config.longest_piece) == (42, 40)
