@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(PARTS)}, with commas",
     )
     add("--score-parts", metavar="PARTS", default="devel", help="scored after each epoch, or none")
-    add("--base-model", metavar="FOLDER", type=Path, help="a BERT encoder (default: MiniLM)")
+    add("--base-model", metavar="FOLDER", type=Path, help="an encoder (default: MiniLM)")
     add("--experiment", metavar="NAME", default="clinspan-ner", help="MLflow experiment")
     add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads")
     add("--device", metavar="NAME", default="cpu", help="cpu, cuda or cuda:INDEX")

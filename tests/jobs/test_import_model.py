@@ -229,6 +229,17 @@ def test_a_vocabulary_becomes_a_tokenizer(folder, tmp_path):
     assert len(other.ids) == 2  # asp ##irin
 
 
+def test_a_sentencepiece_that_cannot_be_read_is_refused(folders, tmp_path, capsys):
+    theirs = Path(shutil.copytree(folders["albert"], tmp_path / "theirs"))
+    (theirs / "tokenizer.json").unlink()
+    (theirs / "spiece.model").write_bytes(b"\x00")
+    assert run(theirs, tmp_path / "models" / "out") == 2
+    said = capsys.readouterr().err
+    assert "spiece.model cannot be made a tokenizer.json here" in said
+    assert "call AutoTokenizer's save_pretrained" in said
+    assert not list((tmp_path / "models").iterdir())
+
+
 def damage(folder, how):
     tensors = load_file(folder / "model.safetensors")
     if how == "no head":

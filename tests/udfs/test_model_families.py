@@ -17,6 +17,8 @@ from udfs.encoder import Encoder
 from udfs.encoder_config import EncoderConfig
 from udfs.errors import ModelPackageError
 from udfs.label_scheme import bio_labels
+from udfs.model_package import REQUIRED_FILES, ModelManifest, sha256_of, write_manifest
+from udfs.token_classifier import TokenClassifier
 from udfs.tokenization import EncodedWindow, WindowTokenizer
 from udfs.word_borders import NO_WORD
 
@@ -124,6 +126,26 @@ def test_weights_of_another_family_are_refused(write, tmp_path):
     config = EncoderConfig.from_file(write("roberta") / "config.json")
     with pytest.raises(ModelPackageError, match="do not fit a RobertaForTokenClassification"):
         Encoder(write("bert") / "model.safetensors", config, len(LABELS), CPU, torch.float32)
+
+
+@pytest.mark.parametrize("family", ["albert", "distilbert", "roberta"])
+def test_windows_of_any_length_in_any_company(write, family):
+    folder = write(family)
+    files = {name: sha256_of(folder / name) for name in REQUIRED_FILES}
+    write_manifest(folder, ModelManifest("tiny", LABELS, files, max_wordpieces=16, overlap=5))
+    texts = ["Aspirin 81 mg, no fever 😀.\r\n" * n for n in (1, 4, 40)]
+    texts += ["", " ", "rash", "(anemia)", "ibuprofen of 20 patients"]
+    together = TokenClassifier.load(folder, "cpu", "float32").predict(texts)
+    narrow = TokenClassifier.load(folder, "cpu", "float32", tokens_per_batch=16)
+    assert together[2].wordpieces > 400
+    assert sum(len(found.spans) for found in together) > 40
+    for text, found in zip(texts, together, strict=True):
+        [alone] = narrow.predict([text])
+        places = [(s.begin, s.end, s.label) for s in found.spans]
+        assert places == [(s.begin, s.end, s.label) for s in alone.spans]
+        scores = [s.score for s in alone.spans]
+        assert [s.score for s in found.spans] == pytest.approx(scores, abs=1e-4)
+        assert all(text[b:e] == text[b:e].strip() for b, e, _ in places)
 
 
 # --- Text -------------------------------------------------------------------------------------
