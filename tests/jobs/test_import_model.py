@@ -229,6 +229,24 @@ def test_a_vocabulary_becomes_a_tokenizer(folder, tmp_path):
     assert len(other.ids) == 2  # asp ##irin
 
 
+def test_merges_become_a_tokenizer(folders, tmp_path):
+    theirs = Path(shutil.copytree(folders["roberta"], tmp_path / "theirs"))
+    model = json.loads((theirs / "tokenizer.json").read_text())["model"]
+    merges = "".join(f"{left} {right}\n" for left, right in model["merges"])
+    (theirs / "merges.txt").write_text(f"#version: 0.2\n{merges}")
+    (theirs / "vocab.json").write_text(json.dumps(model["vocab"]))
+    assert run(theirs, tmp_path / "one") == 0
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (theirs / name).unlink()
+    assert run(theirs, tmp_path / "two") == 0
+    one, two = (
+        TokenClassifier.load(tmp_path / name, "cpu", "float32")._tokenizer.encode([TEXT])[0]
+        for name in ("one", "two")
+    )
+    assert one.ids.tolist() == two.ids.tolist()
+    assert one.word_begins.tolist() == two.word_begins.tolist()
+
+
 def test_a_sentencepiece_that_cannot_be_read_is_refused(folders, tmp_path, capsys):
     theirs = Path(shutil.copytree(folders["albert"], tmp_path / "theirs"))
     (theirs / "tokenizer.json").unlink()
