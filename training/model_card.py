@@ -11,6 +11,7 @@ from typing import Any
 
 from udfs.errors import ModelPackageError
 from udfs.model_package import ModelManifest
+from udfs.score_calibration import ScoreCalibration
 
 CARD = "README.md"
 _SCORES_BEGIN = "<!-- scores: written by jobs/score_model.py -->"
@@ -61,7 +62,7 @@ scored on.
   lacks.
 - It says that something is mentioned, not that the patient has it: negated, possible, historical
   and family mentions all count.
-- The scores of mentions are not calibrated probabilities.
+{calibration_line(manifest.calibration)}
 - It is not a medical device. Do not let it decide about a patient.
 
 ## Licence
@@ -70,6 +71,17 @@ The weights derive from all-MiniLM-L6-v2 (Apache License 2.0) where that is the 
 above. BC5CDR, the training data, is in the public domain as a work of the United States government
 (Li J et al., Database 2016, baw068, doi:10.1093/database/baw068).
 """
+
+
+def calibration_line(calibration: ScoreCalibration) -> str:
+    """What the card says of the scores of mentions."""
+    if calibration.changes_nothing:
+        return "- The scores of mentions are not calibrated probabilities."
+    biases = ", ".join(f"{label} {bias:+.2f}" for label, bias in calibration.biases.items())
+    return (
+        "- The scores of mentions are probabilities as far as notes are like what they were "
+        f"calibrated\n  on (temperature {calibration.temperature:.2f}, log-odds {biases})."
+    )
 
 
 def replace_scores(card: str, scores: Mapping[str, Any]) -> str:
