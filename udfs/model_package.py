@@ -198,4 +198,3 @@ def _check_shape(path: Path, raw: object) -> None:
         refuse(str(error))
     if fault := calibration_fault(raw.get("calibration", {}), scheme.entity_labels):
         refuse(fault)
-
