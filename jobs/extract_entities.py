@@ -21,6 +21,7 @@ from conf.settings import Settings
 from conf.version import VERSION
 from jobs.choose_engine import choose_engine, open_engine
 from jobs.exit_codes import DONE, QUARANTINED, exit_code, fail
+from jobs.locate_model import locate_model
 from jobs.note_values import note_source
 from jobs.show_forecast import show_comparison, show_forecast
 from jobs.show_run import ConsoleProgress, console, show_mentions, show_summary
@@ -46,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _extract(settings: Settings) -> int:
+    settings, source = locate_model(settings)
     manifest = load_manifest(settings.model.folder)
     EncoderConfig.from_file(settings.model.folder / CONFIG)  # refuses other architectures
-    plan = make_plan(settings, manifest)
+    plan = replace(make_plan(settings, manifest), model_source=source)
     spark = start_session(settings.run.app_name)
     engine = open_engine(spark, plan.engine, settings.model.distribute)
     plan = replace(plan, engine=engine)

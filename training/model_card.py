@@ -11,6 +11,7 @@ from typing import Any
 
 from udfs.errors import ModelPackageError
 from udfs.model_package import ModelManifest
+from udfs.score_calibration import ScoreCalibration
 
 CARD = "README.md"
 _SCORES_BEGIN = "<!-- scores: written by jobs/score_model.py -->"
@@ -59,7 +60,7 @@ scored on.
   its vocabulary lacks.
 - It says that something is mentioned, not that the patient has it: negated, possible, historical
   and family mentions all count.
-- The scores of mentions are not calibrated probabilities.
+{calibration_line(manifest.calibration)}
 - It is not a medical device. Do not let it decide about a patient.
 
 ## Licence
@@ -73,6 +74,17 @@ above. BC5CDR, the training data, is in the public domain as a work of the Unite
 def score_section(scores: Mapping[str, Any]) -> str:
     """The score table between the marks by which it is found again."""
     return f"{_SCORES_BEGIN}\n{_score_table(scores)}\n{_SCORES_END}"
+
+
+def calibration_line(calibration: ScoreCalibration) -> str:
+    """What the card says of the scores of mentions."""
+    if calibration.changes_nothing:
+        return "- The scores of mentions are not calibrated probabilities."
+    biases = ", ".join(f"{label} {bias:+.2f}" for label, bias in calibration.biases.items())
+    return (
+        "- The scores of mentions are probabilities as far as notes are like what they were "
+        f"calibrated\n  on (temperature {calibration.temperature:.2f}, log-odds {biases})."
+    )
 
 
 def replace_scores(card: str, scores: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from training.fine_tuning import StepReport
-from training.scoring import OVERALL, Scores
+from training.measures import OVERALL
+from training.scoring import Scores
 
 
 def score_table(scores: Scores, title: str) -> Table:

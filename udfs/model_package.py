@@ -17,6 +17,7 @@ from typing import Any
 
 from udfs.errors import ModelPackageError
 from udfs.label_scheme import BIO, LabelScheme
+from udfs.score_calibration import UNCALIBRATED, ScoreCalibration, calibration_fault
 
 MANIFEST = "ner_model.json"
 WEIGHTS = "model.safetensors"
@@ -42,8 +43,8 @@ class ModelManifest:
 
     ``labels`` are the tags in the order of the output columns, ``label_scheme`` their kind.
     ``max_wordpieces`` counts ``[CLS]`` and ``[SEP]``; ``overlap`` is what two pieces of a longer
-    window share. ``files`` maps each file name to its sha256. ``scores`` and ``base_model`` inform
-    and change no result.
+    window share. ``files`` maps each file name to its sha256. ``calibration`` makes probabilities
+    of mentions' scores. ``scores`` and ``base_model`` inform and change no result.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ModelManifest:
     base_model: str = ""
     training_data_digest: str = ""
     scores: dict[str, Any] = field(default_factory=dict)
+    calibration: ScoreCalibration = UNCALIBRATED
     format_version: int = FORMAT_VERSION
     label_scheme: str = BIO
 
@@ -75,6 +77,8 @@ class ModelManifest:
         }
         if self.label_scheme != BIO:
             decisive["label_scheme"] = self.label_scheme
+        if not self.calibration.changes_nothing:  # else packages of before would get another one
+            decisive["calibration"] = asdict(self.calibration)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
@@ -168,7 +172,8 @@ def _parse_manifest(folder: Path) -> ModelManifest:
             f"{path} is not readable JSON ({type(error).__name__}); copy the package again"
         ) from None
     _check_shape(path, raw)
-    return ModelManifest(**{**raw, "labels": tuple(raw["labels"])})
+    calibration = ScoreCalibration(**raw.get("calibration", {}))
+    return ModelManifest(**{**raw, "labels": tuple(raw["labels"]), "calibration": calibration})
 
 
 def _check_shape(path: Path, raw: object) -> None:
@@ -196,6 +201,8 @@ def _check_shape(path: Path, raw: object) -> None:
     if missing := [name for name in REQUIRED_FILES if name not in raw["files"]]:
         refuse(f"'files' does not list {', '.join(missing)}")
     try:
-        LabelScheme(raw["labels"], raw.get("label_scheme", BIO))
+        scheme = LabelScheme(raw["labels"], raw.get("label_scheme", BIO))
     except (ValueError, TypeError) as error:
         refuse(str(error))
+    if fault := calibration_fault(raw.get("calibration", {}), scheme.entity_labels):
+        refuse(fault)

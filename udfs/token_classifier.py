@@ -149,7 +149,9 @@ class TokenClassifier:
         if not len(words.window):
             return spans
         probabilities = softmax(logits[words.first_piece])
-        found = find_mentions(self.scheme, probabilities, words.starts_window)
+        found = find_mentions(
+            self.scheme, probabilities, words.starts_window, self.manifest.calibration
+        )
         for first, last, label, score in zip(
             found.first, found.last, found.label, found.score, strict=True
         ):

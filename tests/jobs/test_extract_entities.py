@@ -58,6 +58,7 @@ def resign(folder: Path, name: str) -> None:
         (["--notes", "x", "--output", "y", "--set", "run.partitons=3"], "run.partitions"),
         (["--notes", "x", "--output", "y", "--set", "entities.min_score=2"], "min_score"),
         (["--notes", "x", "--output", "y", "--model", "nowhere"], "no model package"),
+        (["--notes", "x", "--output", "y", "--model", "models:/x"], "models:/NAME@ALIAS"),
     ],
 )
 def test_bad_settings_end_with_2_before_spark(arguments: list[str], words: str, capsys) -> None:
