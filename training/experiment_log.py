@@ -25,9 +25,21 @@ PACKAGE = "model_package"  # artifact folder
 
 
 class ExperimentLog:
-    """One run of an experiment; a context manager that closes it as finished or failed."""
+    """One run of an experiment; a context manager that closes it as finished or failed.
 
-    def __init__(self, experiment: str, run_name: str, parameters: Mapping[str, Any]) -> None:
+    `parent_run_id` is that of the run of which this is a part. `run_id` names a run of a training
+    that was killed and goes on; where the store does not know it, there is a new one.
+    """
+
+    def __init__(
+        self,
+        experiment: str,
+        run_name: str,
+        parameters: Mapping[str, Any],
+        *,
+        parent_run_id: str | None = None,
+        run_id: str | None = None,
+    ) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
         from mlflow import MlflowClient
         from mlflow.entities import Param
@@ -47,16 +59,33 @@ class ExperimentLog:
             experiment_id = self._client.create_experiment(experiment, artifact_location=place)
         else:
             experiment_id = found.experiment_id
-        run = self._client.create_run(experiment_id, run_name=run_name)
-        self.run_id: str = run.info.run_id
         self.tracking_uri = uri
         self._waiting: list[tuple[str, float, int, int]] = []
+        known = self._take_up(run_id)
+        if known is not None:
+            self.run_id: str = known
+            return
+        tags = {} if parent_run_id is None else {"mlflow.parentRunId": parent_run_id}
+        run = self._client.create_run(experiment_id, run_name=run_name, tags=tags)
+        self.run_id = run.info.run_id
         self._client.log_batch(
             self.run_id, params=[Param(key, str(value)) for key, value in parameters.items()]
         )
 
+    def _take_up(self, run_id: str | None) -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        if run_id is None:
+            return None
+        try:
+            self._client.update_run(run_id, status="RUNNING")
+        except MlflowException:
+            return None
+        return run_id
+
     def log_metric(self, name: str, value: float, step: int) -> None:
         """Keeps one point of a curve; it is sent with the next `flush`."""
+        name = re.sub(r"[^\w./ -]", "_", name)  # MLflow refuses other characters
         self._waiting.append((name, float(value), int(time.time() * 1000), step))
         if len(self._waiting) >= FLUSH_AT:
             self.flush()
@@ -65,10 +94,7 @@ class ExperimentLog:
         """Precision, recall and F1 of every label and overall, as `devel/Chemical/f1`."""
         for label, score in scores.rows().items():
             for measure in ("precision", "recall", "f1"):
-                name = re.sub(
-                    r"[^\w./ -]", "_", f"{part}/{label}/{measure}"
-                )  # MLflow refuses other characters
-                self.log_metric(name, getattr(score, measure), step)
+                self.log_metric(f"{part}/{label}/{measure}", getattr(score, measure), step)
         self.flush()
 
     def log_package(self, folder: Path) -> None:

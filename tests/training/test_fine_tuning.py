@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from training.corpora import Document
-from training.fine_tuning import fine_tune, load_base_model, schedule_factor
+from training.fine_tuning import fine_tune, load_base_model
 from training.recipe import Recipe
+from training.training_loop import schedule_factor
 from udfs.errors import InputError
 
 LABELS = ["Chemical", "Disease"]
@@ -30,7 +31,9 @@ def test_one_seed_gives_one_model(tiny_bert, tiny_documents, changes):
     recipe = dataclasses.replace(SHORT, **changes)
     one, again, other = (
         weights(
-            fine_tune(tiny_bert, tiny_documents, LABELS, dataclasses.replace(recipe, seed=seed))
+            fine_tune(
+                tiny_bert, tiny_documents, LABELS, dataclasses.replace(recipe, seed=seed)
+            ).model
         )
         for seed in (1, 1, 2)
     )
@@ -41,7 +44,7 @@ def test_one_seed_gives_one_model(tiny_bert, tiny_documents, changes):
 def test_averaging_changes_the_weights(tiny_bert, tiny_documents):
     plain = dataclasses.replace(SHORT, epochs=12, batch_wordpieces=16)
     averaged = dataclasses.replace(plain, average_last=0.9)
-    one, other = (fine_tune(tiny_bert, tiny_documents, LABELS, r) for r in (plain, averaged))
+    one, other = (fine_tune(tiny_bert, tiny_documents, LABELS, r).model for r in (plain, averaged))
     assert not torch.allclose(weights(one), weights(other))
 
 
@@ -78,6 +81,9 @@ def test_schedule_rises_then_falls_to_nothing(decay):
         ({"dropout": 1.0}, "dropout 1.0 must be at least 0 and less than 1"),
         ({"epochs": 0}, "epochs 0 must be greater than 0"),
         ({"learning_rate": -1.0}, "learning_rate -1.0 must be greater than 0"),
+        ({"patience": -1}, "patience -1 must be"),
+        ({"patience": 1, "average_last": 0.5}, "leave out one of the two"),
+        ({"precision": "float16"}, "must be float32 or bfloat16"),
         ({"decay": "step"}, "must be linear or cosine"),
         ({"overlap": 254}, "overlap 254 must be"),
     ],
