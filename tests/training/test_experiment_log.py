@@ -58,9 +58,9 @@ def test_runs_keep_parameters_curves_scores_and_files(local_store, tmp_path, mon
 
 def test_a_run_that_was_killed_is_taken_up_and_parts_stand_below_their_whole(local_store):
     with ExperimentLog("tests", "whole", {}) as whole:
-        with pytest.raises(RuntimeError):
-            with ExperimentLog("tests", "part", {"a": 1}, parent_run_id=whole.run_id) as part:
-                raise RuntimeError
+        part = ExperimentLog("tests", "part", {"a": 1}, parent_run_id=whole.run_id)
+        with pytest.raises(RuntimeError), part:
+            raise RuntimeError
         # Another value of a parameter is no error: the run is that of the first.
         with ExperimentLog("tests", "part", {"a": 2}, run_id=part.run_id) as again:
             again.log_metric("f1_mean/a&b", 0.5, 1)

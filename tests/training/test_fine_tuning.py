@@ -48,6 +48,21 @@ def test_averaging_changes_the_weights(tiny_bert, tiny_documents):
     assert not torch.allclose(weights(one), weights(other))
 
 
+def test_bfloat16_is_used_and_the_weights_stay_float32(tiny_bert, tiny_documents):
+    losses = {}
+    trained = {}
+    for precision in ("float32", "bfloat16"):
+        reports = []
+        recipe = dataclasses.replace(SHORT, precision=precision, epochs=12)
+        model = fine_tune(tiny_bert, tiny_documents, LABELS, recipe, on_step=reports.append).model
+        losses[precision] = [report.loss for report in reports]
+        trained[precision] = weights(model)
+    assert trained["bfloat16"].dtype == torch.float32
+    assert losses["bfloat16"][0] != losses["float32"][0]
+    assert losses["bfloat16"][0] == pytest.approx(losses["float32"][0], rel=0.02)
+    assert losses["bfloat16"][-1] < 0.7 * losses["bfloat16"][0]
+
+
 def test_callbacks_hear_of_every_step_and_epoch(tiny_bert, tiny_documents):
     steps, epochs = [], []
     fine_tune(
