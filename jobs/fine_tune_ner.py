@@ -150,10 +150,10 @@ def _run(
 ) -> None:
     from rich.console import Console
 
-    from training.repeats import run_repeats
+    from training.repeats import Repeats, run_repeats
     from training.run_observer import Progress
     from training.terminal import score_table, show_step, spread_table, training_progress
-    from training.training_run import run_training
+    from training.training_run import TrainingResult, run_training
 
     console = Console(quiet=not processes.is_first)
     with training_progress(console) as bar:
@@ -164,13 +164,13 @@ def _run(
                 score_table(scores, f"{part}, epoch {epoch}")
             ),
         )
+        made: TrainingResult | Repeats | None
         if arguments.seeds is None:
-            result = run_training(
+            made = run_training(
                 request, recipe, arguments.experiment, progress, processes=processes
             )
-            manifest = result.manifest
         else:
-            repeats = run_repeats(
+            made = run_repeats(
                 request,
                 recipe,
                 arguments.seeds,
@@ -179,11 +179,11 @@ def _run(
                 on_seed=lambda seed: console.print(f"seed {seed}"),
                 processes=processes,
             )
-            manifest = repeats.manifest
-            for part in request.score_parts:
-                console.print(spread_table(repeats, part))
-    if processes.is_first:
-        console.print(f"{arguments.output}: fingerprint {manifest.fingerprint}")
+    if isinstance(made, Repeats):
+        for part in request.score_parts:
+            console.print(spread_table(made, part))
+    if made is not None:
+        console.print(f"{arguments.output}: fingerprint {made.manifest.fingerprint}")
 
 
 if __name__ == "__main__":

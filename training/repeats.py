@@ -59,8 +59,9 @@ def run_repeats(
     progress: Progress,
     on_seed: Callable[[int], None],
     processes: Processes = ONE_PROCESS,
-) -> Repeats:
-    """Trains once with each seed; `on_seed` hears of each before it begins.
+) -> Repeats | None:
+    """Trains once with each seed; `on_seed` hears of each before it begins. Of several processes
+    the first one has the result.
 
     Raises InputError where there are less than two seeds, one stands twice, or the development part
     is not scored.
@@ -97,11 +98,11 @@ def run_repeats(
                 parent_run_id=log.run_id if log is not None else None,
                 processes=processes,
             )
-            f1[seed] = _f1(result.scores)
-            if processes.is_first:
+            if result is not None:
+                f1[seed] = _f1(result.scores)
                 done.save(number, {str(of): parts for of, parts in f1.items()}, {})
         if log is None:
-            return Repeats(ModelManifest(request.name, (), {}), seeds[0], f1)
+            return None
         f1 = {seed: f1[seed] for seed in seeds}
         best = max(seeds, key=lambda seed: f1[seed][JUDGED_PART][OVERALL])
         repeats = Repeats(load_manifest(work / f"seed-{best}"), best, f1)

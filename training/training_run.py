@@ -72,9 +72,9 @@ def run_training(
     *,
     parent_run_id: str | None = None,
     processes: Processes = ONE_PROCESS,
-) -> TrainingResult:
-    """Reads, trains, scores and writes the package; of several processes the first one does but
-    train.
+) -> TrainingResult | None:
+    """Reads, trains, scores and writes the package. Of several processes all train, and the first
+    one does the rest; in the others there is no result.
 
     Raises InputError before any of it where the request cannot be met. `parent_run_id` is that of
     the experiment run of which this is a repeat.
@@ -116,7 +116,7 @@ def run_training(
             processes=processes,
         )
         if observer is None:
-            return TrainingResult(prepared.draft, {})
+            return None
         facts = _card_facts(request, recipe, prepared, tuned.best_epoch)
         manifest = write_package(
             request.output, tuned.model, prepared.base_model, prepared.draft, facts
