@@ -46,6 +46,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--experiment", metavar="NAME", default="clinspan-encoder", help="MLflow experiment")
     add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads")
     add("--device", metavar="NAME", default="cpu", help="cpu, cuda or cuda:INDEX")
+    add("--resume", action="store_true", help="go on with a training that was killed")
+    add(
+        "--checkpoint-steps",
+        metavar="N",
+        type=int,
+        default=500,
+        help="steps between two checkpoints inside an epoch, 0 for none",
+    )
     for setting in dataclasses.fields(AdaptationSettings):
         add(
             "--" + setting.name.replace("_", "-"),
@@ -78,23 +86,38 @@ def adapt(arguments: argparse.Namespace) -> None:
     import transformers
     from rich.console import Console
 
-    from training.encoder_adaptation import adapt_encoder
+    from training.encoder_adaptation import (
+        AdaptationRequest,
+        Watcher,
+        adapt_encoder,
+        check_adaptation,
+    )
     from training.experiment_log import ExperimentLog
-    from training.model_package import check_output_folder, find_base_model
     from training.terminal import show_share, training_progress
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(arguments.threads)
-    check_output_folder(arguments.output)  # before the log has a run of it
-    find_base_model(arguments.base_model)
+    request = AdaptationRequest(
+        texts=texts,
+        output=arguments.output,
+        base_model=arguments.base_model,
+        device=arguments.device,
+        checkpoint_steps=arguments.checkpoint_steps,
+        resume=arguments.resume,
+    )
+    check_adaptation(request)  # before the log has a run of it
     console = Console()
-    name = arguments.output.resolve().name
     parameters = {**dataclasses.asdict(settings), "texts": len(texts)}
     with (
-        ExperimentLog(arguments.experiment, name, parameters) as log,
+        ExperimentLog(arguments.experiment, arguments.output.resolve().name, parameters) as log,
         training_progress(console) as bar,
     ):
+        steps = itertools.count(1)
+
+        def on_step(fraction: float, loss: float) -> None:
+            log.log_metric("train/loss", loss, next(steps))
+            show_share(bar, fraction, f"loss {loss:.4f}")
 
         def on_held_out(epochs: int, loss: float) -> None:
             log.log_metric("held_out/loss", loss, epochs)
@@ -103,21 +126,7 @@ def adapt(arguments: argparse.Namespace) -> None:
                 f"perplexity {math.exp(min(loss, 20)):.1f}"
             )
 
-        steps = itertools.count(1)
-
-        def on_step(fraction: float, loss: float) -> None:
-            log.log_metric("train/loss", loss, next(steps))
-            show_share(bar, fraction, f"loss {loss:.4f}")
-
-        adapted = adapt_encoder(
-            arguments.base_model,
-            texts,
-            arguments.output,
-            settings,
-            device=arguments.device,
-            on_step=on_step,
-            on_held_out=on_held_out,
-        )
+        adapted = adapt_encoder(request, settings, Watcher(on_step, on_held_out))
     head = "the head that guesses words was new" if adapted.head_is_new else "with its own head"
     console.print(f"{arguments.output}: {adapted.wordpieces:,} word-pieces an epoch, {head}")
 

@@ -1,11 +1,13 @@
 """Base model + unlabelled text -> base model that has read it: masked-language-model training.
 
-Owns the loop, what is held out to see whether it helps, and the folder that it writes, which
-`find_base_model` takes. No text is logged or written. Knows nothing of the command line.
+Owns what is held out to see whether it helps, going on after a kill, and the folder that it writes,
+which `find_base_model` takes. No text is logged or written. Knows nothing of the command line.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 import random
 import shutil
@@ -14,21 +16,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedModel
 
 from training.adaptation_settings import AdaptationSettings
-from training.examples import Example, pad_batch, shuffled_batches
+from training.checkpoints import (
+    Checkpoints,
+    SavedState,
+    check_unfinished,
+    remove_work_folder,
+    work_folder,
+)
+from training.examples import shuffled_batches
+from training.masked_training import MaskedTraining
 from training.model_package import BASE_FILES, check_output_folder, find_base_model
-from training.partial_labels import summed_loss
-from training.recipe import BFLOAT16
-from training.training_loop import schedule_factor
-from training.word_masking import TextPiece, encode_texts, hide_words
+from training.word_masking import TextPiece, encode_texts
 from udfs.devices import resolve_device
 from udfs.errors import InputError
-from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS
+from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS, sha256_of
 from udfs.tokenization import WindowTokenizer
 
 HELD_OUT_SHARE = 20  # one text in so many is not trained on
@@ -36,92 +42,125 @@ HEAD = "cls.predictions"
 
 
 @dataclass(frozen=True)
+class AdaptationRequest:
+    """What is read by which base model (None: the installed one), and where the new one goes.
+
+    `checkpoint_steps` and `resume` are as in a TrainingRequest.
+    """
+
+    texts: Sequence[str]
+    output: Path
+    base_model: Path | None = None
+    device: str = "cpu"
+    checkpoint_steps: int = 500
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told: of steps the fraction of the run that is done and the loss; of the held-out text
+    how many epochs are done and the loss on it, in nats for each hidden word-piece."""
+
+    on_step: Callable[[float, float], None]
+    on_held_out: Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
 class Adapted:
-    """What came of it: losses on the held-out text before and after each epoch, in nats for each
-    hidden word-piece (empty where there are too few texts to hold one out)."""
+    """Whether the head that guesses words was new, and the word-pieces of one epoch."""
 
     head_is_new: bool
     wordpieces: int
-    held_out_losses: list[float]
+
+
+def check_adaptation(request: AdaptationRequest) -> None:
+    """Raises InputError where base model, output or device cannot be used; writes nothing."""
+    check_output_folder(request.output)
+    check_unfinished(request.output, request.resume)
+    find_base_model(request.base_model)
+    resolve_device(request.device)
+    if request.checkpoint_steps < 0:
+        raise InputError(f"checkpoint_steps {request.checkpoint_steps} must be at least 0")
 
 
 def adapt_encoder(
-    base_model: Path | None,
-    texts: Sequence[str],
-    output: Path,
-    settings: AdaptationSettings,
-    *,
-    device: str = "cpu",
-    on_step: Callable[[float, float], None] | None = None,
-    on_held_out: Callable[[int, float], None] | None = None,
+    request: AdaptationRequest, settings: AdaptationSettings, watcher: Watcher
 ) -> Adapted:
-    """Trains and writes the folder `output`. `on_step` gets the fraction that is done and the loss,
-    `on_held_out` the number of epochs that are done and the loss on the held-out text.
+    """Trains and writes the folder `request.output`.
 
-    Raises InputError where the base model, the output or the device cannot be used.
+    Raises InputError where the request cannot be met. The same request gives the same weights on
+    the same machine, also where it goes on after a kill.
     """
-    check_output_folder(output)
-    folder = find_base_model(base_model)
-    where = resolve_device(device)
+    check_adaptation(request)
+    folder = find_base_model(request.base_model)
     torch.manual_seed(settings.seed)
     model, head_is_new = _load(folder, settings)
-    model.to(where)
+    model.to(resolve_device(request.device))
     tokenizer = WindowTokenizer.from_file(folder / TOKENIZER)
     mask_id = Tokenizer.from_file(str(folder / TOKENIZER)).token_to_id("[MASK]")
     if mask_id is None:
         raise InputError(f"base model {folder}: its tokenizer has no [MASK]")
-    kept = [
-        text for place, text in enumerate(texts) if place % HELD_OUT_SHARE == HELD_OUT_SHARE - 1
-    ]
-    read = [
-        text for place, text in enumerate(texts) if place % HELD_OUT_SHARE != HELD_OUT_SHARE - 1
-    ]
+    read = [text for place, text in enumerate(request.texts, 1) if place % HELD_OUT_SHARE]
+    kept = [text for place, text in enumerate(request.texts, 1) if not place % HELD_OUT_SHARE]
     pieces = encode_texts(read, tokenizer, settings.max_wordpieces)
-    held_out = encode_texts(kept, tokenizer, settings.max_wordpieces)
     if not pieces:
         raise InputError("there is nothing to train on: no text has a word")
+    identity = {
+        **dataclasses.asdict(settings),
+        "texts_digest": _digest(request.texts),
+        "base_model_sha256": sha256_of(folder / WEIGHTS),
+    }
+    checkpoints = Checkpoints(work_folder(request.output), identity, request.checkpoint_steps)
+    training = MaskedTraining(model, tokenizer, mask_id, settings)
+    held_out = encode_texts(kept, tokenizer, settings.max_wordpieces)
+    saved = checkpoints.load()
+    try:
+        _train(training, pieces, held_out, settings, checkpoints, saved, watcher)
+    except InputError:  # with these settings it cannot succeed
+        remove_work_folder(request.output)
+        raise
+    _write(request.output, model.to("cpu"), folder)
+    remove_work_folder(request.output)
+    return Adapted(head_is_new, sum(len(piece.ids) for piece in pieces))
 
-    def hidden(of: Sequence[TextPiece], number: int) -> list[Example]:
-        rng = np.random.default_rng((settings.seed, number))
-        vocabulary = int(model.config.vocab_size)
-        return [hide_words(piece, settings.hidden_share, mask_id, vocabulary, rng) for piece in of]
 
-    def judge(epochs_done: int) -> list[float]:
-        if not held_out:
-            return []
-        # The same words are hidden each time.
-        loss = _mean_loss(model, hidden(held_out, 0), tokenizer, settings)
-        if on_held_out is not None:
-            on_held_out(epochs_done, loss)
-        return [loss]
+def _train(
+    training: MaskedTraining,
+    pieces: Sequence[TextPiece],
+    held_out: Sequence[TextPiece],
+    settings: AdaptationSettings,
+    checkpoints: Checkpoints,
+    saved: SavedState | None,
+    watcher: Watcher,
+) -> None:
+    epoch, done, order = 0, 0, random.Random(settings.seed)
+    if saved is not None:
+        training.restore(saved.tensors, saved.values["steps"])
+        epoch, done = saved.values["epoch"], saved.values["batches_done"]
+        version, numbers, gauss = saved.values["order"]
+        order.setstate((version, tuple(numbers), gauss))
+    elif held_out:
+        watcher.on_held_out(0, training.held_out_loss(held_out))
 
-    losses = judge(0)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    order, schedule = random.Random(settings.seed), settings.schedule()
-    for epoch in range(settings.epochs):
-        model.train()
-        batches = shuffled_batches(hidden(pieces, epoch + 1), settings.batch_wordpieces, order)
-        for index, batch in enumerate(batches):
-            done = (epoch + index / len(batches)) / settings.epochs
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * schedule_factor(done, schedule)
-            loss = _loss(model, batch, tokenizer, settings)
-            if not torch.isfinite(loss):
-                raise InputError(
-                    f"the loss is {loss.item()}: take a learning rate below "
-                    f"{settings.learning_rate}"
-                )
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.max_gradient_norm)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            if on_step is not None:
-                on_step((epoch + (index + 1) / len(batches)) / settings.epochs, float(loss.item()))
-        losses += judge(epoch + 1)
-    _write(output, model.to("cpu"), folder)
-    return Adapted(head_is_new, sum(len(piece.ids) for piece in pieces), losses)
+    def save(epoch: int, batches_done: int, order: object) -> None:
+        values = {"epoch": epoch, "batches_done": batches_done, "order": order}
+        values["steps"] = training.steps
+        checkpoints.save(training.steps, values, training.state())
+
+    while epoch < settings.epochs:
+        before = order.getstate()
+        hidden = training.hidden(pieces, epoch + 1)
+        batches = shuffled_batches(hidden, settings.batch_wordpieces, order)
+        for index, batch in enumerate(batches[done:], start=done):
+            loss = training.step(batch, (epoch + index / len(batches)) / settings.epochs)
+            watcher.on_step((epoch + (index + 1) / len(batches)) / settings.epochs, loss)
+            every = checkpoints.every_steps
+            if every and training.steps % every == 0:
+                save(epoch, index + 1, before)
+        epoch, done = epoch + 1, 0
+        save(epoch, 0, order.getstate())
+        if held_out:
+            watcher.on_held_out(epoch, training.held_out_loss(held_out))
 
 
 def _load(folder: Path, settings: AdaptationSettings) -> tuple[PreTrainedModel, bool]:
@@ -143,34 +182,12 @@ def _load(folder: Path, settings: AdaptationSettings) -> tuple[PreTrainedModel, 
     return model, any(name.startswith(HEAD) for name in loading["missing_keys"])
 
 
-def _loss(
-    model: PreTrainedModel,
-    batch: Sequence[Example],
-    tokenizer: WindowTokenizer,
-    settings: AdaptationSettings,
-) -> torch.Tensor:
-    arrays = pad_batch(batch, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-    ids, mask, tags = (torch.from_numpy(array).to(model.device) for array in arrays)
-    half = settings.precision == BFLOAT16
-    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=half):
-        logits = model(input_ids=ids, attention_mask=mask).logits
-    return summed_loss(logits.float(), tags, None) / (tags >= 0).sum()
-
-
-def _mean_loss(
-    model: PreTrainedModel,
-    examples: Sequence[Example],
-    tokenizer: WindowTokenizer,
-    settings: AdaptationSettings,
-) -> float:
-    model.eval()
-    total, hidden = 0.0, 0
-    with torch.no_grad():
-        for batch in shuffled_batches(examples, settings.batch_wordpieces, random.Random(0)):
-            number = sum(int((example.tags >= 0).sum()) for example in batch)
-            total += float(_loss(model, batch, tokenizer, settings).item()) * number
-            hidden += number
-    return total / hidden
+def _digest(texts: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(len(content).to_bytes(8, "big") + content)
+    return digest.hexdigest()
 
 
 def _write(output: Path, model: PreTrainedModel, base_model: Path) -> None:

@@ -20,6 +20,7 @@ from training.examples import NO_LABEL, Example, pad_batch
 from training.partial_labels import hidden_matrix, summed_loss
 from training.processes import Processes
 from training.recipe import BFLOAT16, Recipe
+from training.tensor_names import named_below, optimizer_tensors, restore_optimizer
 from udfs.errors import InputError
 from udfs.tokenization import WindowTokenizer
 
@@ -130,8 +131,7 @@ class TrainingLoop:
     def state(self) -> dict[str, Tensor]:
         """Everything that decides how training goes on, as tensors by name."""
         tensors = {f"model/{name}": value for name, value in self._model.state_dict().items()}
-        for index, values in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
+        tensors |= optimizer_tensors(self._optimizer)
         if self._average is not None:
             averaged = self._average.state_dict()
             tensors |= {f"average/{name}": value for name, value in averaged.items()}
@@ -143,26 +143,13 @@ class TrainingLoop:
     def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
         """Takes up a state of `state` after so many steps."""
         self.steps = steps
-        self._model.load_state_dict(_below("model/", tensors))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below("optimizer/", tensors).items():
-            index, _, key = name.partition("/")
-            state.setdefault(int(index), {})[key] = value
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self._model.load_state_dict(named_below("model/", tensors))
+        restore_optimizer(self._optimizer, tensors)
         if self._average is not None:
-            self._average.load_state_dict(_below("average/", tensors))
+            self._average.load_state_dict(named_below("average/", tensors))
         torch.set_rng_state(tensors["random/cpu"][self._processes.rank].clone())
         if "random/cuda" in tensors and self._model.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random/cuda"], self._model.device)
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
 
 
 def schedule_factor(done: float, recipe: Recipe) -> float:

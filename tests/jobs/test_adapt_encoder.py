@@ -8,6 +8,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from jobs import adapt_encoder, fine_tune_ner
+from training.masked_training import MaskedTraining
 
 TEXT = "The severe headache of the patients caused fever. No aspirin, no ibuprofen zyxoprim."
 TINY = ["--max-wordpieces", "32", "--learning-rate", "0.01", "--threads", "1"]
@@ -57,6 +58,31 @@ def test_it_learns_the_text_and_fine_tuning_takes_its_folder(place, capfd):
     assert not [path for path in kept if b"zyxoprim" in path.read_bytes().lower()]
     output = capfd.readouterr()
     assert "zyxoprim" not in (said + output.out + output.err).lower()
+
+
+@pytest.mark.parametrize("killed_at", [3, 9])
+def test_it_goes_on_after_a_kill_to_the_same_weights(place, monkeypatch, capsys, killed_at):
+    shape = ["--text", "notes.jsonl", "--epochs", "2", "--batch-wordpieces", "100"]
+    shape += ["--checkpoint-steps", "2"]
+    assert adapt(*shape, "--output", "unbroken") == 0
+    step, steps = MaskedTraining.step, []
+
+    def killed(training, batch, done):
+        if len(steps) == killed_at:
+            raise KeyboardInterrupt
+        steps.append(done)
+        return step(training, batch, done)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MaskedTraining, "step", killed)
+        adapt(*shape, "--output", "new")
+    assert not (place / "new").exists()
+    assert adapt(*shape, "--output", "new") == 2
+    assert "was not finished" in capsys.readouterr().err
+    assert adapt(*shape, "--output", "new", "--resume") == 0
+    for name in ("model.safetensors", "config.json"):
+        assert (place / "new" / name).read_bytes() == (place / "unbroken" / name).read_bytes()
+    assert not (place / ".new.training").exists()
 
 
 def test_an_encoder_without_a_head_gets_a_new_one_and_is_told(place, capsys):
