@@ -122,7 +122,7 @@ def train(arguments: argparse.Namespace, words: list[str]) -> None:
     if arguments.processes != 1 and not is_worker():
         check_processes(arguments.processes, arguments.device)
         identify(request, recipe)  # what is refused is refused before processes start
-        launch_workers(Path(__file__), words, arguments.processes)
+        launch_workers(Path(__file__), words, arguments.processes, request.output)
         return
     with join_processes() as processes:
         _run(request, recipe, arguments, processes)

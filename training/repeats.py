@@ -45,8 +45,8 @@ class Repeats:
         """Each label's spread on a part, the micro average last. A label that a run neither had in
         gold nor found counts there as 0."""
         runs = [parts[part] for parts in self.f1.values()]
-        labels = {label for run in runs for label in run}
-        labels = [*sorted(label for label in labels if label != OVERALL), OVERALL]
+        named = {label for run in runs for label in run} - {OVERALL}
+        labels = [*sorted(named), OVERALL]
         values = {label: [run.get(label, 0.0) for run in runs] for label in labels}
         return {label: Spread(mean(of), stdev(of)) for label, of in values.items()}
 

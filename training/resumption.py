@@ -62,8 +62,9 @@ class Resumption:
         if self.stopping.hear(epoch, score):
             self._keep(epoch)
         self._save(epoch + 1, 0, self._sampler.getstate())
-        is_older = older is not None and older != self.stopping.best_epoch
-        if self._checkpoints is not None and self._processes.is_first and is_older:
+        if older is None or older == self.stopping.best_epoch or self._checkpoints is None:
+            return
+        if self._processes.is_first:  # only now does no state need them any more
             self._checkpoints.forget_weights(_name(older))
 
     def take_best(self) -> None:
