@@ -96,10 +96,8 @@ def fine_tune(
     rng = random.Random(recipe.seed)
     model = load_base_model(base_model, entity_labels, recipe)
     model.to(device)
-    if not processes.is_first:
-        torch.manual_seed(
-            recipe.seed + 1_000_003 * processes.rank
-        )  # dropout differs, as in a batch
+    if not processes.is_first:  # what drops out there is something else, as in one batch
+        torch.manual_seed(recipe.seed + 1_000_003 * processes.rank)
     tokenizer = WindowTokenizer.from_file(base_model / "tokenizer.json")
     groups = encode_documents(
         documents,

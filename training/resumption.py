@@ -68,9 +68,10 @@ class Resumption:
             self._checkpoints.forget_weights(_name(older))
 
     def take_best(self) -> None:
-        """Puts the weights of the best epoch into the model, where early stopping chose one."""
+        """Puts the weights of the best epoch into the first process's model, where early stopping
+        chose one."""
         best = self.stopping.best_epoch
-        if best is None:
+        if best is None or not self._processes.is_first:
             return
         kept = (
             self._best if self._checkpoints is None else self._checkpoints.kept_weights(_name(best))
