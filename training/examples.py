@@ -8,8 +8,8 @@ budget. Knows nothing of torch or of the loop.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,12 @@ NO_LABEL = -100  # what torch's cross entropy leaves out
 @dataclass(frozen=True, slots=True)
 class Example:
     """Word-pieces of a window, special tokens not counted, and the tag number of each (NO_LABEL:
-    not trained on).
+    not trained on). `hidden` are the numbers of the tags that its corpus does not annotate.
     """
 
     ids: NDArray[np.int64]
     tags: NDArray[np.int64]
+    hidden: tuple[int, ...] = ()
 
 
 def encode_documents(
@@ -41,17 +42,20 @@ def encode_documents(
     max_wordpieces: int,
     overlap: int,
     label_all_pieces: bool = False,
+    annotated: Sequence[Collection[str]] | None = None,
 ) -> list[list[Example]]:
     """The examples of each document, in text order.
 
     A word's tag stands on its first piece, which is the one that decides in production; with
     `label_all_pieces` the later pieces get it too (as I-). Of a window that is cut, each piece is
-    trained on what it decides in production.
+    trained on what it decides in production. `annotated` are the labels that the corpus of each
+    document annotates; None: all.
     """
     tag_numbers = {tag: number for number, tag in enumerate(tags)}
+    hidden = [hidden_tags(tags, of) for of in annotated] if annotated else [()] * len(documents)
     return [
         [
-            example
+            replace(example, hidden=unseen)
             for window, spans in _windows(document, tokenizer)
             for example in _window_examples(
                 window,
@@ -62,8 +66,15 @@ def encode_documents(
                 label_all_pieces,
             )
         ]
-        for document in documents
+        for document, unseen in zip(documents, hidden, strict=True)
     ]
+
+
+def hidden_tags(tags: Sequence[str], annotated: Collection[str]) -> tuple[int, ...]:
+    """The numbers of the tags whose labels are not among the annotated ones."""
+    return tuple(
+        number for number, tag in enumerate(tags) if tag != "O" and tag[2:] not in annotated
+    )
 
 
 def _windows(
@@ -134,7 +145,9 @@ def _concatenate(run: Sequence[Example]) -> Example:
     if len(run) == 1:
         return run[0]
     return Example(
-        np.concatenate([part.ids for part in run]), np.concatenate([part.tags for part in run])
+        np.concatenate([part.ids for part in run]),
+        np.concatenate([part.tags for part in run]),
+        run[0].hidden,
     )
 
 

@@ -23,9 +23,21 @@ FLUSH_AT = 10  # points that wait at most, so that a run that dies leaves its cu
 
 
 class ExperimentLog:
-    """One run of an experiment; a context manager that closes it as finished or failed."""
+    """One run of an experiment; a context manager that closes it as finished or failed.
 
-    def __init__(self, experiment: str, run_name: str, parameters: Mapping[str, Any]) -> None:
+    `parent_run_id` is that of the run of which this is a part. `run_id` names a run of a training
+    that was killed and goes on; where the store does not know it, there is a new one.
+    """
+
+    def __init__(
+        self,
+        experiment: str,
+        run_name: str,
+        parameters: Mapping[str, Any],
+        *,
+        parent_run_id: str | None = None,
+        run_id: str | None = None,
+    ) -> None:
         self._client = open_client()
         from mlflow.entities import Param
 
@@ -39,13 +51,29 @@ class ExperimentLog:
             )
         else:
             experiment_id = found.experiment_id
-        run = self._client.create_run(experiment_id, run_name=run_name)
-        self.run_id: str = run.info.run_id
         self.tracking_uri = tracking_address()
         self._waiting: list[tuple[str, float, int, int]] = []
+        known = self._take_up(run_id)
+        if known is not None:
+            self.run_id: str = known
+            return
+        tags = {} if parent_run_id is None else {"mlflow.parentRunId": parent_run_id}
+        run = self._client.create_run(experiment_id, run_name=run_name, tags=tags)
+        self.run_id = run.info.run_id
         self._client.log_batch(
             self.run_id, params=[Param(key, str(value)) for key, value in parameters.items()]
         )
+
+    def _take_up(self, run_id: str | None) -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        if run_id is None:
+            return None
+        try:
+            self._client.update_run(run_id, status="RUNNING")
+        except MlflowException:
+            return None
+        return run_id
 
     def log_metric(self, name: str, value: float, step: int) -> None:
         """Keeps one point of a curve; it is sent with the next `flush`."""
