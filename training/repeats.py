@@ -15,10 +15,10 @@ from statistics import mean, stdev
 
 from training.checkpoints import Checkpoints, remove_work_folder, work_folder
 from training.experiment_log import ExperimentLog
+from training.measures import OVERALL
 from training.processes import ONE_PROCESS, Processes
 from training.recipe import Recipe
 from training.run_observer import Progress
-from training.measures import OVERALL
 from training.scoring import Scores
 from training.training_request import JUDGED_PART, TrainingRequest
 from training.training_run import identify, run_training
