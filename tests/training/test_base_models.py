@@ -55,7 +55,7 @@ def test_a_model_of_each_family_learns_and_is_packaged(
 ):
     documents = read_corpus(f"bc5cdr:{tiny_bc5cdr}", ["train"])
     base = find_base_model(folders[family])
-    model = fine_tune(base, documents, LABELS, RECIPE)
+    model = fine_tune(base, documents, LABELS, RECIPE).model
     manifest = ModelManifest("tiny", TAGS, {}, max_wordpieces=40, overlap=8)
     write_package(tmp_path / "out", model, base, manifest, {})
     config = json.loads((tmp_path / "out" / "config.json").read_text())
