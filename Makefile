@@ -36,8 +36,12 @@ test: setup $(if $(filter spark4,$(LANE)),,check) ## check, then run every test 
 	@for lane in $(or $(LANE),$(LANES)); do \
 		echo "Tests of lane $$lane"; $(MAKE) --no-print-directory LANE=$$lane test-lane || exit 1; done
 
+# udfs/ and training/ never import Spark, and the locks agree but for Spark's packages (tests hold
+# both): on the second lane the tests of these two folders would only repeat themselves.
+ONCE := $(if $(filter spark4,$(LANE)),--ignore=tests/udfs --ignore=tests/training)
+
 test-lane: setup
-	@$(PYTEST) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(PYTEST) $(ONCE) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup ## the tests that take minutes: all shared notes with the shipped model
 	@$(PYTEST) -m slow

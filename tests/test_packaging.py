@@ -153,6 +153,17 @@ def test_every_locked_requirement_is_exact_and_has_a_hash(name: str) -> None:
     assert not unfit
 
 
+def test_locks_agree_but_for_spark() -> None:
+    # So that tests which need no Spark say the same of both lanes; `make test` runs them once.
+    locked = [
+        dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / lock).read_text(), flags=re.MULTILINE))
+        for lock in LANE_LOCKS.values()
+    ]
+    shared = set.intersection(*(set(versions) for versions in locked))
+    differing = {name for name in shared if len({versions[name] for versions in locked}) > 1}
+    assert differing == {"pyspark", "delta-spark", "importlib-metadata"}
+
+
 @pytest.mark.parametrize("lane", LANES, ids=lambda lane: lane.name)
 def test_lock_holds_its_lane_and_no_cuda(lane) -> None:
     text = (ROOT / LANE_LOCKS[lane]).read_text(encoding="utf-8")
