@@ -14,6 +14,18 @@ from udfs.model_package import ModelManifest
 from udfs.score_calibration import ScoreCalibration
 
 CARD = "README.md"
+# What a form of corpus holds, and what a model of it owes; whoever trains on other texts knows it.
+_ABSTRACTS = "abstracts of scientific articles"
+_RECORDS = "clinical records under a data use agreement; it also says who may have a model of them"
+_TEXTS = {
+    "bc5cdr": f"{_ABSTRACTS}; BC5CDR is in the public domain as a work of the United States "
+    "government (Li J et al., Database 2016, baw068, doi:10.1093/database/baw068)",
+    "ncbi-disease": f"{_ABSTRACTS}; a work of the United States National Library of Medicine",
+    "medmentions": f"{_ABSTRACTS}",
+    "n2c2": _RECORDS,
+    "i2b2-2010": _RECORDS,
+    "i2b2-2009": _RECORDS,
+}
 _SCORES_BEGIN = "<!-- scores: written by jobs/score_model.py -->"
 _SCORES_END = "<!-- end of scores -->"
 
@@ -52,9 +64,9 @@ scored on.
 
 ## Limits
 
-- It was trained on abstracts of scientific articles, not on clinical notes. Notes are terser,
-  misspelt and full of abbreviations; how much worse it does on them has not been measured. Score it
-  on notes of your own before you rely on it.
+- It knows the kind of texts that it was trained on, see above. Against articles, clinical notes are
+  terse, misspelt and full of abbreviations, and differ from one hospital to the next; the scores say
+  nothing of that. Score it on notes of your own before you rely on it.
 - It knows the labels {entity_labels} and no others: no procedures, anatomy, doses, persons, dates.
 - English only. An uncased base model cannot tell `AIDS` from `aids`, and none reads scripts that
   its vocabulary lacks.
@@ -66,9 +78,13 @@ scored on.
 ## Licence
 
 The weights derive from all-MiniLM-L6-v2 (Apache License 2.0) where that is the base model named
-above. BC5CDR, the training data, is in the public domain as a work of the United States government
-(Li J et al., Database 2016, baw068, doi:10.1093/database/baw068).
+above. For the training data see "How it was made".
 """
+
+
+def texts_of(form: str) -> str:
+    """What the texts of a form of corpus are, as far as this project knows."""
+    return _TEXTS.get(form.removesuffix("-tsv"), "known to whoever trained it")
 
 
 def score_section(scores: Mapping[str, Any]) -> str:

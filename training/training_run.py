@@ -18,6 +18,7 @@ import torch
 from training.checkpoints import Checkpoints, check_unfinished, remove_work_folder, work_folder
 from training.experiment_log import ExperimentLog
 from training.fine_tuning import fine_tune
+from training.model_card import texts_of
 from training.model_package import (
     base_model_name,
     check_output_folder,
@@ -198,6 +199,7 @@ def _card_facts(
     settings = dataclasses.asdict(recipe).items()
     facts = {
         "Training data": f"{request.mix.forms}, {parts}: {len(prepared.data.documents)} documents",
+        **{f"Texts of {form}": texts_of(form) for form in request.mix.forms.split("+")},
         "Command": f"`{request.command}`",
         "Recipe": ", ".join(f"{name} {value}" for name, value in settings),
     }

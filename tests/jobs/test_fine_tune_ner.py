@@ -50,6 +50,7 @@ def test_training_scoring_and_the_card(place, capfd):
     assert json.loads((place / "scores.json").read_text()) == manifest.scores
     card = (place / "models" / "one" / "README.md").read_text()
     assert "python jobs/fine_tune_ner.py --corpus bc5cdr:data" in card
+    assert "| Texts of bc5cdr | abstracts of scientific articles; BC5CDR is in the public" in card
     assert "| bc5cdr test | one | overall | 1.0000 | 1.0000 | 1.0000 | 7 | 7 |" in card
     output = capfd.readouterr()
     assert "epoch 20" in output.out
