@@ -145,6 +145,7 @@ def _download(found: ModelVersion, source: str) -> Path:
                 dst_path=str(draft),
                 tracking_uri=tracking_address(),
             )
+        load_manifest(find_package(Path(fetched)))  # what is not whole is not kept
         try:
             Path(fetched).rename(folder)
         except OSError:

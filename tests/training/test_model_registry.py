@@ -100,7 +100,7 @@ def test_files_that_are_elsewhere_are_fetched_once(tiny_package, tmp_path, monke
     assert fetched.folder.is_relative_to(cached)
 
     shutil.rmtree(cached)
-    with pytest.raises(TrackingError, match="files of model tiny version 1"):
+    with pytest.raises(InputError, match="holds no model package"):  # nor does its source now
         fetch_package("models:/tiny/1")
     assert list(cached.parent.iterdir()) == []
 
