@@ -1,9 +1,9 @@
 """Scores of words → mentions with scores: the same for every engine, whatever computed them.
 
 Score of a mention: the mean over its words of the summed probabilities of the label's tags, such
-as P(B-label) + P(I-label), each word judged by its first word-piece. It lies in [0, 1]; where the model has a calibration, that makes it a probability
-(``score_calibration``). It knows arrays and one rule of Unicode; texts, tokenizers and models are
-others' business.
+as P(B-label) + P(I-label), each word judged by its first word-piece. It lies in [0, 1]; where the
+model has a calibration, that makes it a probability (``score_calibration``). It knows arrays and
+one rule of Unicode; texts, tokenizers and models are others' business.
 """
 
 from __future__ import annotations
