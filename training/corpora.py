@@ -76,7 +76,7 @@ def read_corpus(spec: str, parts: Sequence[str]) -> list[Document]:
     """The documents of `parts`, in their order, of a corpus such as `bc5cdr:FOLDER`, to train or
     score on: every mention has one piece and is not empty.
 
-    Those of `n2c2` reach from their first to their last character, as its own scorer takes them.
+    Those of `n2c2` reach from their first to their last character, as its own scorer is said to.
     `bc5cdr` takes the PubTator files (exact offsets) where the folder has them, else the tsv files;
     `bc5cdr-tsv` takes the tsv files. Raises InputError for an unknown form, part, folder or file,
     a broken line, or a mention that is discontinuous or empty.
@@ -224,7 +224,7 @@ FORMS: dict[str, Form] = {
     "medmentions": Form(PATH, read_medmentions),
     "pubtator": Form(FILE, _from_path(read_pubtator, ".txt")),
     "brat": Form(FOLDER, _from_path(read_brat), write_brat, holds_discontinuous=True),
-    # Its scorer (track2-evaluate) reads the first and the last offset of a mention.
+    # Its scorer (track2-evaluate), as we remember it, reads first and last offset of a mention.
     "n2c2": Form(FOLDER, read_n2c2, discontinuous=COVER),
     "i2b2-2010": Form(FOLDER, _from_path(read_i2b2_2010)),
     "i2b2-2009": Form(FOLDER, _from_path(read_i2b2_2009)),
