@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     root.add_argument(
         "--output-schema", metavar="NAME", help="the schema or catalog.schema that holds them"
     )
-    parser.add_argument("--model", metavar="FOLDER", help="a model package")
+    parser.add_argument("--model", metavar="FOLDER", help="a model package, or models:/NAME@ALIAS")
     parser.add_argument("--engine", metavar="NAME", help="torch (default) or spark_nlp")
     parser.add_argument(
         "--show-entities",

@@ -26,6 +26,7 @@ from conf.faults import RULE
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MAX_OFFSET = 2**31 - 1  # `begin` and `end` are 32-bit columns
+REGISTRY = "models:/"  # MLflow's form: models:/NAME@ALIAS, models:/NAME/VERSION
 PLACES_MAY_BE_MISSING = "places_may_be_missing"  # a key of the validation context
 
 
@@ -54,9 +55,14 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _model_folder(value: object) -> object:
-    """The folder as given if it exists, else below the project's own (a checkout or installed)."""
+    """The folder as given if it exists, else below the project's own (a checkout or installed).
+
+    A model of the registry stays as it is: the job finds its folder.
+    """
     if not isinstance(value, str | Path) or not str(value).strip():
         return value
+    if str(value).startswith(REGISTRY):
+        return Path(value)
     given = Path(os.path.expanduser(value))  # Path.expanduser raises on an unknown user
     return given.absolute() if given.exists() else PROJECT_ROOT / given
 
@@ -218,7 +224,8 @@ class ModelSettings(Section):
     """Which model package runs, and how it is run."""
 
     folder: Annotated[Path, BeforeValidator(_model_folder)] = _rule(
-        "the folder of a model package", "models/bc5cdr-minilm"
+        "the folder of a model package, or models:/NAME@ALIAS or models:/NAME/VERSION",
+        "models/bc5cdr-minilm",
     )
     engine: Literal["torch", "spark_nlp"] = _rule("one of torch, spark_nlp", "spark_nlp")
     device: Literal["auto", "cpu", "cuda"] = _rule("one of auto, cpu, cuda", "cpu")

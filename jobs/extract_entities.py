@@ -21,6 +21,7 @@ from conf.settings import Settings
 from conf.version import VERSION
 from jobs.choose_engine import choose_engine, open_engine
 from jobs.exit_codes import DONE, QUARANTINED, exit_code, fail
+from jobs.locate_model import locate_model
 from jobs.note_values import note_source
 from jobs.show_forecast import show_comparison, show_forecast
 from jobs.show_run import ConsoleProgress, console, show_mentions, show_summary
@@ -32,9 +33,8 @@ from pipelines.run_forecast import Forecast, forecast_run
 from pipelines.run_plan import RunPlan
 from pipelines.run_record import RunRecord, frequent_mentions
 from pipelines.table_root import TableRoot
-from udfs.bert_config import BertConfig
+from udfs.encoder_config import EncoderConfig
 from udfs.errors import InputError
-from udfs.label_scheme import LabelScheme
 from udfs.model_package import CONFIG, ModelManifest, load_manifest
 from udfs.note_annotation import AnnotationSettings
 
@@ -47,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _extract(settings: Settings) -> int:
+    settings, source = locate_model(settings)
     manifest = load_manifest(settings.model.folder)
-    BertConfig.from_file(settings.model.folder / CONFIG)  # refuses other architectures
-    plan = make_plan(settings, manifest)
+    EncoderConfig.from_file(settings.model.folder / CONFIG)  # refuses other architectures
+    plan = replace(make_plan(settings, manifest), model_source=source)
     spark = start_session(settings.run.app_name)
     engine = open_engine(spark, plan.engine, settings.model.distribute)
     plan = replace(plan, engine=engine)
@@ -114,7 +115,7 @@ def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
 
 
 def _check_labels(wanted: Sequence[str] | None, manifest: ModelManifest) -> None:
-    known = LabelScheme(manifest.labels).entity_labels
+    known = manifest.scheme.entity_labels
     if unknown := sorted(set(wanted or ()) - set(known)):
         raise InputError(
             f"entities.labels holds {', '.join(unknown)}, but the labels of the model "

@@ -1,4 +1,4 @@
-"""Train a named entity recogniser on an annotated corpus and write it as a model package.
+"""Train a named entity recogniser on annotated corpora and write it as a model package.
 
 Owns the command line, the terminal and the exit code: 0 done, 1 failed, 2 bad settings or input.
 The defaults are the recommended recipe.
@@ -13,10 +13,18 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from conf.faults import SettingsError
+from jobs.label_map_file import read_label_maps
+from jobs.launch_training import check_processes, is_worker, launch_workers
 from training.corpora import PARTS, default_corpus
 from training.recipe import Recipe
+from training.training_request import TrainingRequest, split_parts
 from udfs.errors import ClinspanError, InputError
+
+if TYPE_CHECKING:
+    from training.processes import Processes
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,7 +37,18 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--output", metavar="FOLDER", type=Path, required=True, help="new folder for the package")
     add("--name", help="name of the model (default: that of the folder)")
-    add("--corpus", metavar="FORM:FOLDER", default=default_corpus(), help="the annotated corpus")
+    add(
+        "--corpus",
+        metavar="FORM:FOLDER",
+        action="append",
+        help=f"an annotated corpus; may be given several times (default: {default_corpus()})",
+    )
+    add(
+        "--label-map",
+        metavar="FILE",
+        type=Path,
+        help="YAML that says for a corpus which label of the model each of its labels is, or null",
+    )
     add(
         "--train-parts",
         metavar="PARTS",
@@ -37,10 +56,28 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(PARTS)}, with commas",
     )
     add("--score-parts", metavar="PARTS", default="devel", help="scored after each epoch, or none")
-    add("--base-model", metavar="FOLDER", type=Path, help="a BERT encoder (default: MiniLM)")
+    add("--base-model", metavar="FOLDER", type=Path, help="an encoder (default: MiniLM)")
     add("--experiment", metavar="NAME", default="clinspan-ner", help="MLflow experiment")
-    add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads")
+    add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads of each")
     add("--device", metavar="NAME", default="cpu", help="cpu, cuda or cuda:INDEX")
+    add(
+        "--processes",
+        metavar="N",
+        type=int,
+        default=1,
+        help="so many processes on this machine share each batch, through Spark's TorchDistributor",
+    )
+    add(
+        "--seeds", metavar="N,N", type=_numbers, help="train once with each; the best on devel wins"
+    )
+    add("--resume", action="store_true", help="go on with a training that was killed")
+    add(
+        "--checkpoint-steps",
+        metavar="N",
+        type=int,
+        default=500,
+        help="steps between two checkpoints inside an epoch, 0 for none",
+    )
     recipe = parser.add_argument_group("recipe")
     for setting in dataclasses.fields(Recipe):
         flag, meaning = "--" + setting.name.replace("_", "-"), setting.metadata["meaning"]
@@ -54,56 +91,99 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses, trains, writes; returns the exit code."""
     arguments = build_parser().parse_args(argv)
-    words = sys.argv[1:] if argv is None else argv
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        train(arguments, shlex.join(["python", "jobs/fine_tune_ner.py", *words]))
-    except ClinspanError as error:
+        train(arguments, words)
+    except (ClinspanError, SettingsError) as error:
         print(f"fine_tune_ner: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
+        return 2 if isinstance(error, InputError | SettingsError) else 1
     return 0
 
 
-def train(arguments: argparse.Namespace, command: str) -> None:
+def train(arguments: argparse.Namespace, words: list[str]) -> None:
     """Runs what the arguments ask for and shows how it goes."""
     recipe = Recipe(**{s.name: getattr(arguments, s.name) for s in dataclasses.fields(Recipe)})
     # torch and transformers take seconds to import: --help and a refused setting do not wait.
     import transformers
-    from rich.console import Console
 
-    from training.terminal import score_table, show_step, training_progress
-    from training.training_run import Progress, TrainingRequest, run_training, split_parts
+    from training.processes import join_processes
+    from training.training_run import identify
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    request = TrainingRequest(
-        corpus=arguments.corpus,
+    request = _request(arguments, words)
+    if arguments.processes != 1 and not is_worker():
+        check_processes(arguments.processes, arguments.device)
+        identify(request, recipe)  # what is refused is refused before processes start
+        launch_workers(Path(__file__), words, arguments.processes, request.output)
+        return
+    with join_processes() as processes:
+        _run(request, recipe, arguments, processes)
+
+
+def _request(arguments: argparse.Namespace, words: list[str]) -> TrainingRequest:
+    return TrainingRequest(
+        corpora=tuple(arguments.corpus or [default_corpus()]),
         train_parts=split_parts(arguments.train_parts),
         score_parts=split_parts(arguments.score_parts),
         output=arguments.output,
         name=arguments.name or arguments.output.resolve().name,
-        command=command,
+        command=shlex.join(["python", "jobs/fine_tune_ner.py", *words]),
         base_model=arguments.base_model,
         threads=arguments.threads,
         device=arguments.device,
+        label_maps=read_label_maps(arguments.label_map),
+        checkpoint_steps=arguments.checkpoint_steps,
+        resume=arguments.resume,
     )
-    console = Console()
+
+
+def _run(
+    request: TrainingRequest, recipe: Recipe, arguments: argparse.Namespace, processes: Processes
+) -> None:
+    from rich.console import Console
+
+    from training.repeats import Repeats, run_repeats
+    from training.run_observer import Progress
+    from training.terminal import score_table, show_step, spread_table, training_progress
+    from training.training_run import TrainingResult, run_training
+
+    console = Console(quiet=not processes.is_first)
     with training_progress(console) as bar:
-        manifest = run_training(
-            request,
-            recipe,
-            arguments.experiment,
-            Progress(
-                on_step=lambda report, loss: show_step(bar, report, loss),
-                on_epoch=lambda epoch, seconds: console.print(f"epoch {epoch}: {seconds:.0f} s"),
-                on_scores=lambda part, epoch, scores: console.print(
-                    score_table(scores, f"{part}, epoch {epoch}")
-                ),
+        progress = Progress(
+            on_step=lambda report, loss: show_step(bar, report, loss),
+            on_epoch=lambda epoch, seconds: console.print(f"epoch {epoch}: {seconds:.0f} s"),
+            on_scores=lambda part, epoch, scores: console.print(
+                score_table(scores, f"{part}, epoch {epoch}")
             ),
         )
-    console.print(f"{arguments.output}: fingerprint {manifest.fingerprint}")
+        made: TrainingResult | Repeats | None
+        if arguments.seeds is None:
+            made = run_training(
+                request, recipe, arguments.experiment, progress, processes=processes
+            )
+        else:
+            made = run_repeats(
+                request,
+                recipe,
+                arguments.seeds,
+                arguments.experiment,
+                progress,
+                on_seed=lambda seed: console.print(f"seed {seed}"),
+                processes=processes,
+            )
+    if isinstance(made, Repeats):
+        for part in request.score_parts:
+            console.print(spread_table(made, part))
+    if made is not None:
+        console.print(f"{arguments.output}: fingerprint {made.manifest.fingerprint}")
 
 
 if __name__ == "__main__":

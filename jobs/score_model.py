@@ -1,7 +1,10 @@
 """Score a model package on a part of an annotated corpus, through the production path.
 
+    python jobs/score_model.py --model models/bc5cdr-minilm --part test
+
 Owns the command line, the terminal and the exit code: 0 done, 1 failed, 2 bad settings or input.
-Scores are strict: begin, end and label must all be right.
+What each measure counts stands in training/measures.py. No text of a document is shown or written
+without --show-text.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 
 from training.corpora import PARTS, default_corpus, read_corpus
 from training.corpus import digest_documents
+from training.document_groups import GROUPINGS, group_documents, read_group_file
 from udfs.errors import ClinspanError, InputError
 
 
@@ -47,7 +51,20 @@ def build_parser() -> argparse.ArgumentParser:
         const=Path(),
         help="record the scores in that package's manifest and card (no FOLDER: those of --model)",
     )
+    add("--by", metavar="NAMES", type=_groupings, default=(), help="note_type, section, or both")
+    add("--groups", metavar="FILE", type=Path, help="JSON Lines that say them of each document")
+    add("--resamples", metavar="N", type=int, default=1000, help="draws of documents for intervals")
+    add("--plots", metavar="FOLDER", type=Path, help="write reliability and F1 plots there")
+    add("--html", metavar="FILE", type=Path, help="write a page of errors; needs --show-text")
+    add("--show-text", action="store_true", help="the page may hold text of the documents")
     return parser
+
+
+def _groupings(names: str) -> tuple[str, ...]:
+    wanted = tuple(name.strip() for name in names.split(","))
+    if unknown := sorted(set(wanted) - set(GROUPINGS)):
+        raise argparse.ArgumentTypeError(f"{unknown} must be of {', '.join(GROUPINGS)}")
+    return wanted
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,13 +80,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def score(arguments: argparse.Namespace) -> None:
     """Runs what the arguments ask for."""
+    _check(arguments)
     documents = read_corpus(arguments.corpus, [arguments.part])
+    lines = read_group_file(arguments.groups, documents) if arguments.by else {}
     # torch takes seconds to import: --help and a wrong corpus do not wait for it.
     from rich.console import Console
 
+    from training.error_page import write_error_page
+    from training.evaluation import evaluate
     from training.model_package import record_scores
-    from training.scoring import predict_documents, score_documents
-    from training.terminal import score_table
+    from training.plots import write_plots
+    from training.score_tables import calibration_line, group_table, measure_table, strict_table
+    from training.scoring import predict_documents
     from udfs.token_classifier import TokenClassifier
 
     classifier = TokenClassifier.load(
@@ -79,21 +101,48 @@ def score(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
     )
     began = time.monotonic()
-    scores = score_documents(documents, predict_documents(documents, classifier))
+    predicted = predict_documents(documents, classifier)
     seconds = time.monotonic() - began
+    evaluation = evaluate(documents, predicted, arguments.resamples)
     where = f"{arguments.corpus.partition(':')[0]} {arguments.part}"
     entry = {
         "model": classifier.manifest.name,
         "model_fingerprint": classifier.manifest.fingerprint,
         "data_digest": digest_documents(documents),
-        "scores": scores.to_dict(),
+        **evaluation.to_dict(),
     }
-    Console().print(score_table(scores, f"{classifier.manifest.name} on {where}, {seconds:.0f} s"))
+    title = f"{classifier.manifest.name} on {where}"
+    console = Console()
+    console.print(strict_table(evaluation, f"{title}, strict, 95 % intervals, {seconds:.0f} s"))
+    console.print(measure_table(evaluation))
+    for by in arguments.by:
+        groups = group_documents(by, lines, documents, predicted)
+        console.print(group_table(by, groups, arguments.resamples))
+    console.print(calibration_line(evaluation))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps({where: entry}, indent=2) + "\n", encoding="utf-8")
     if arguments.write_card is not None:
         named = arguments.write_card != Path()
         record_scores(arguments.write_card if named else arguments.model, where, entry)
+    if arguments.plots is not None:
+        write_plots(arguments.plots, evaluation)
+    if arguments.html is not None:
+        write_error_page(arguments.html, title, documents, predicted)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.html is not None and not arguments.show_text:
+        raise InputError(
+            f"--html {arguments.html} is a page of examples, which hold text of the documents: "
+            "give --show-text if the file may hold it"
+        )
+    if arguments.by and arguments.groups is None:
+        raise InputError(
+            "--by needs --groups FILE: a corpus does not say of what type a document is, or where "
+            "its sections are"
+        )
+    if arguments.resamples < 1:
+        raise InputError(f"--resamples {arguments.resamples} must be at least 1")
 
 
 if __name__ == "__main__":

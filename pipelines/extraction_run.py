@@ -101,6 +101,7 @@ def _new_record(plan: RunPlan, notes: RunInput) -> RunRecord:
         model=plan.annotation.model,
         model_fingerprint=plan.model_fingerprint,
         pipeline_fingerprint=plan.pipeline_fingerprint,
+        model_source=plan.model_source,
         rows_read=counts.rows_read,
         quarantined_notes=counts.refused,
         withdrawn_notes=counts.withdrawn,

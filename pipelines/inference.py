@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import schemas
-from udfs.bert_config import BertConfig
+from udfs.encoder_config import EncoderConfig
 from udfs.errors import ModelPackageError
 from udfs.model_package import CONFIG, load_manifest
 from udfs.note_annotation import Classifier
@@ -68,7 +68,7 @@ class TorchEngine:
         """
         place = Path(folder).absolute()
         manifest = load_manifest(place)
-        BertConfig.from_file(place / CONFIG)
+        EncoderConfig.from_file(place / CONFIG)
         return cls(place, manifest.fingerprint, model=manifest.name, **options)
 
     def __call__(self, windows: DataFrame) -> DataFrame:

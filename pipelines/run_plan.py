@@ -30,6 +30,7 @@ class RunPlan:
     slice_seconds: float
     max_note_characters: int
     wait_seconds: float = 0.0
+    model_source: str | None = None
 
 
 class Progress:

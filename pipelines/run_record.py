@@ -24,6 +24,7 @@ class RunRecord:
     all that follows count what this run worked on. Counts are of this run and None until it ends.
     ``withdrawn_notes`` are rows of the source, ``removed_notes`` those that lost their rows here;
     ``holder`` and ``heartbeat`` are a lease (see ``run_lease``), while the run is at work.
+    ``model_source`` is the registered version of the model; of a plain folder there is none.
     ``missing_details`` (for the summary only) are those whose columns the source does not have.
     """
 
@@ -40,6 +41,7 @@ class RunRecord:
     notes: int
     end: datetime | None = None
     input_version: int | None = None
+    model_source: str | None = None
     error: str | None = None
     blank_notes: int | None = None
     quarantined_notes: int = 0

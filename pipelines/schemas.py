@@ -184,6 +184,7 @@ RUNS = Table(
         {
             "end": TIMESTAMP,
             "input_version": LONG,
+            "model_source": STRING,
             "error": STRING,
             "rows_read": LONG,
             "notes": LONG,

@@ -142,7 +142,12 @@ class SparkNlpEngine:
             F.flatten(F.transform("tag", self._probabilities)).alias("probabilities"),
         )
         return answers.mapInArrow(
-            partial(rows_to_predictions, tags=self.manifest.labels), schemas.PREDICTION
+            partial(
+                rows_to_predictions,
+                tags=self.manifest.labels,
+                calibration=self.manifest.calibration,
+            ),
+            schemas.PREDICTION,
         )
 
     def _probabilities(self, annotation: Column) -> Column:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from training.corpus import REFUSE, Document, resolve_discontinuous
+from training.corpus import COVER, REFUSE, Document, resolve_discontinuous
 from training.corpus_forms.brat import read_brat
 from training.corpus_forms.brat_writer import write_brat
 from training.corpus_forms.columns import IOB1, read_bc5cdr_tsv, read_conll
@@ -28,6 +28,7 @@ from training.corpus_forms.i2b2_2010 import read_i2b2_2010
 from training.corpus_forms.inline import read_inline
 from training.corpus_forms.label_studio import read_label_studio, write_label_studio
 from training.corpus_forms.losses import Losses
+from training.corpus_forms.n2c2 import read_n2c2
 from training.corpus_forms.pubtator import NCBI_DISEASE, read_medmentions, read_pubtator
 from training.corpus_forms.source_lines import refuse_repeated_ids
 from training.corpus_forms.spacy_json import read_spacy_json
@@ -55,13 +56,14 @@ class Form:
     """How a form is read and, if it is, written.
 
     `place` says what PATH is. `read` takes the path, a part or None for all, and a counter for what
-    it meets.
+    it meets. `discontinuous` is what training and scoring make of such mentions.
     """
 
     place: str
     read: _PartReader
     write: _Writer | None = None
     holds_discontinuous: bool = False
+    discontinuous: str = REFUSE
 
 
 def default_corpus() -> str:
@@ -74,11 +76,12 @@ def read_corpus(spec: str, parts: Sequence[str]) -> list[Document]:
     """The documents of `parts`, in their order, of a corpus such as `bc5cdr:FOLDER`, to train or
     score on: every mention has one piece and is not empty.
 
+    Those of `n2c2` reach from their first to their last character, as its own scorer takes them.
     `bc5cdr` takes the PubTator files (exact offsets) where the folder has them, else the tsv files;
     `bc5cdr-tsv` takes the tsv files. Raises InputError for an unknown form, part, folder or file,
     a broken line, or a mention that is discontinuous or empty.
     """
-    _form_and_path(spec)
+    form, _ = _form_and_path(spec)
     unknown_parts = [part for part in parts if part not in PARTS]
     if unknown_parts or not parts:
         raise InputError(f"corpus parts {list(parts)} must be one or more of {', '.join(PARTS)}")
@@ -86,7 +89,7 @@ def read_corpus(spec: str, parts: Sequence[str]) -> list[Document]:
     empty = sum(span.begin == span.end for document in documents for span in document.spans)
     if empty:
         raise InputError(f"corpus {spec!r}: {empty} mentions are empty, so nothing can be learnt")
-    return resolve_discontinuous(documents, REFUSE)
+    return resolve_discontinuous(documents, FORMS[form].discontinuous)
 
 
 def read_part(spec: str, part: str | None = None) -> Reading:
@@ -221,6 +224,8 @@ FORMS: dict[str, Form] = {
     "medmentions": Form(PATH, read_medmentions),
     "pubtator": Form(FILE, _from_path(read_pubtator, ".txt")),
     "brat": Form(FOLDER, _from_path(read_brat), write_brat, holds_discontinuous=True),
+    # Its scorer (track2-evaluate) reads the first and the last offset of a mention.
+    "n2c2": Form(FOLDER, read_n2c2, discontinuous=COVER),
     "i2b2-2010": Form(FOLDER, _from_path(read_i2b2_2010)),
     "i2b2-2009": Form(FOLDER, _from_path(read_i2b2_2009)),
     "conll": Form(FILE, _from_path(read_conll, ".conll", ".tsv", ".txt"), write_conll),

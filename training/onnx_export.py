@@ -11,7 +11,6 @@ import json
 import shutil
 import tempfile
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -19,8 +18,9 @@ import transformers
 from transformers import BertForTokenClassification
 from transformers.utils import logging as transformers_logging
 
-from udfs.bert_config import BertConfig
-from udfs.errors import InputError
+from udfs.encoder_config import EncoderConfig
+from udfs.errors import InputError, ModelPackageError
+from udfs.label_scheme import BIO
 from udfs.model_package import (
     CONFIG,
     EXPORT_DIGESTS,
@@ -43,11 +43,17 @@ def export_package(package: Path, target: Path) -> None:
         target: the folder to make; one that another process has made meanwhile is left as it is.
 
     Raises:
-        ModelPackageError: the package is not usable, or its tokenizer is none that Spark NLP reads.
+        ModelPackageError: the package is not usable, or its family, labels or tokenizer are none
+            that Spark NLP reads.
         InputError: the folder cannot be written.
     """
     manifest = load_manifest(package)
-    shape = BertConfig.from_file(package / CONFIG)
+    shape = EncoderConfig.from_file(package / CONFIG)
+    if (shape.model_type, manifest.label_scheme) != ("bert", BIO):
+        raise ModelPackageError(
+            f"{package} is a {shape.model_type} model with {manifest.label_scheme} labels, "
+            "--engine spark_nlp runs bert with bio labels only; use --engine torch"
+        )
     vocabulary = read_vocabulary((package / TOKENIZER).read_text(encoding="utf-8"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,11 +84,22 @@ def _write_lines(path: Path, lines: tuple[str, ...] | list[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
-def _write_graph(package: Path, shape: BertConfig, n_labels: int, path: Path) -> None:
+def _write_graph(package: Path, shape: EncoderConfig, n_labels: int, path: Path) -> None:
     transformers_logging.disable_progress_bar()
     # Not from config.json: some keys of it, such as `_attn_implementation`, would make transformers
     # look for code of others (with the package `kernels` installed, fetch and run it).
-    config = transformers.BertConfig(**asdict(shape), num_labels=n_labels)
+    config = transformers.BertConfig(
+        vocab_size=shape.vocab_size,
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.num_hidden_layers,
+        num_attention_heads=shape.num_attention_heads,
+        intermediate_size=shape.intermediate_size,
+        max_position_embeddings=shape.max_position_embeddings,
+        type_vocab_size=shape.type_vocab_size,
+        layer_norm_eps=shape.layer_norm_eps,
+        hidden_act=shape.activation,
+        num_labels=n_labels,
+    )
     model = BertForTokenClassification.from_pretrained(
         package,
         config=config,

@@ -12,8 +12,11 @@ from typing import Any
 
 from udfs.errors import InputError
 
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
-def _setting(default: Any, meaning: str) -> Any:
+
+def setting(default: Any, meaning: str) -> Any:
+    """A field of a recipe, which becomes a flag of the command line."""
     return field(default=default, metadata={"meaning": meaning})
 
 
@@ -24,31 +27,37 @@ class Recipe:
     The defaults are the recommended recipe; DECISIONS.md has the runs behind them.
     """
 
-    epochs: int = _setting(5, "passes over the training parts")
-    learning_rate: float = _setting(3e-4, "peak learning rate of the head and the last layer")
-    batch_wordpieces: int = _setting(768, "word-pieces in one batch, padding counted")
-    warmup: float = _setting(0.1, "fraction of the run in which the learning rate rises")
-    decay: str = _setting("linear", "how it falls after that: linear or cosine")
-    weight_decay: float = _setting(0.01, "of AdamW; biases and layer norms are left out")
-    layer_decay: float = _setting(
+    epochs: int = setting(5, "passes over the training parts")
+    learning_rate: float = setting(3e-4, "peak learning rate of the head and the last layer")
+    batch_wordpieces: int = setting(768, "word-pieces in one batch, padding counted")
+    warmup: float = setting(0.1, "fraction of the run in which the learning rate rises")
+    decay: str = setting("linear", "how it falls after that: linear or cosine")
+    weight_decay: float = setting(0.01, "of AdamW; biases and layer norms are left out")
+    layer_decay: float = setting(
         1.0, "each layer's learning rate as a multiple of that of the layer above it"
     )
-    max_gradient_norm: float = _setting(1.0, "longer gradients are cut to this length")
-    dropout: float = _setting(0.1, "in attention and between layers")
-    label_smoothing: float = _setting(
+    max_gradient_norm: float = setting(1.0, "longer gradients are cut to this length")
+    dropout: float = setting(0.1, "in attention and between layers")
+    label_smoothing: float = setting(
         0.0, "probability taken from the right tag and spread over all"
     )
-    label_all_pieces: bool = _setting(
+    label_all_pieces: bool = setting(
         False, "train on every word-piece of a word, not on the first alone"
     )
-    join_probability: float = _setting(0.0, "chance that a window is joined to the one before it")
-    unknown_probability: float = _setting(
+    join_probability: float = setting(0.0, "chance that a window is joined to the one before it")
+    unknown_probability: float = setting(
         0.0, "chance that a word-piece is hidden behind [UNK] in training"
     )
-    average_last: float = _setting(0.0, "last fraction of the run whose weights are averaged")
-    max_wordpieces: int = _setting(256, "longest input of the model, [CLS] and [SEP] counted")
-    overlap: int = _setting(64, "word-pieces that two pieces of a longer window share")
-    seed: int = _setting(1, "of the new head, of dropout and of the order of batches")
+    average_last: float = setting(0.0, "last fraction of the run whose weights are averaged")
+    patience: int = setting(
+        0, "epochs without a better F1 on devel after which it stops, keeping the best; 0: never"
+    )
+    precision: str = setting(
+        FLOAT32, "of the products in training: float32, or bfloat16 where the hardware has it"
+    )
+    max_wordpieces: int = setting(256, "longest input of the model, [CLS] and [SEP] counted")
+    overlap: int = setting(64, "word-pieces that two pieces of a longer window share")
+    seed: int = setting(1, "of the new head, of dropout and of the order of batches")
 
     def __post_init__(self) -> None:
         for name in (
@@ -70,6 +79,15 @@ class Recipe:
         ):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} {getattr(self, name)} must be greater than 0")
+        if self.patience < 0:
+            raise InputError(f"patience {self.patience} must be at least 0")
+        if self.patience and self.average_last:
+            raise InputError(
+                "patience keeps the weights of one epoch, average_last takes those of many: "
+                "leave out one of the two"
+            )
+        if self.precision not in (FLOAT32, BFLOAT16):
+            raise InputError(f"precision {self.precision!r} must be {FLOAT32} or {BFLOAT16}")
         if self.decay not in ("linear", "cosine"):
             raise InputError(f"decay {self.decay!r} must be linear or cosine")
         if not 0 <= self.overlap < self.max_wordpieces - 2:

@@ -1,8 +1,8 @@
 """Strict entity scores: a prediction counts when begin, end and label all equal gold's.
 
-Owns the counts and what is made of them. nervaluate does the matching; a test holds it against
-seqeval and against plain sets. Knows nothing of how spans came to be, except in
-`predict_documents`, which goes the production path.
+Owns the scores that training watches and packages record; `training/measures.py` does the counting,
+in this way and others. Knows nothing of how spans came to be, except in `predict_documents`, which
+goes the production path.
 """
 
 from __future__ import annotations
@@ -11,14 +11,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nervaluate.evaluator import Evaluator  # type: ignore[import-untyped]  # has no stubs
-
 from training.corpus import Document
-from udfs.errors import InputError
+from training.measures import OVERALL, STRICT, MatchCounts, count_matches, precision_recall_f1
 from udfs.label_scheme import Span
 from udfs.note_annotation import Classifier, find_entities
-
-OVERALL = "overall"  # the micro average
 
 
 @dataclass(frozen=True)
@@ -57,50 +53,19 @@ class Scores:
 
 def score_documents(gold: Sequence[Document], predicted: Sequence[Sequence[Span]]) -> Scores:
     """Scores of `predicted[i]`, the spans found in `gold[i]`. A span given twice counts once."""
-    if len(gold) != len(predicted):
-        raise InputError(
-            f"{len(gold)} documents but {len(predicted)} predictions: there must be one for each"
-        )
-    true_entities, found_entities = [], []
-    for document, spans in zip(gold, predicted, strict=True):
-        gold_keys = {_key(span) for span in document.spans}
-        # nervaluate lets a prediction that merely overlaps a gold mention use it up: the exact ones
-        # go first.
-        found_keys = sorted(
-            {_key(span) for span in spans}, key=lambda key: (key not in gold_keys, key)
-        )
-        true_entities.append([_entity(key) for key in sorted(gold_keys)])
-        found_entities.append([_entity(key) for key in found_keys])
-    labels = sorted(
-        {entity["label"] for entities in (*true_entities, *found_entities) for entity in entities}
-    )
-    if not labels:
-        return Scores(LabelScore(0.0, 0.0, 0.0, 0, 0, 0), {})
-    results = Evaluator(true_entities, found_entities, tags=labels, loader="dict").evaluate()
-    return Scores(
-        _label_score(results["overall"]["strict"]),
-        {label: _label_score(results["entities"][label]["strict"]) for label in labels},
-    )
+    return strict_scores(count_matches(gold, predicted, [STRICT])[STRICT])
 
 
-def _key(span: Span) -> tuple[int, int, str]:
-    return span.begin, span.end, span.label
-
-
-def _entity(key: tuple[int, int, str]) -> dict[str, Any]:
-    begin, end, label = key
-    return {"start": begin, "end": end - 1, "label": label}  # nervaluate's ends are inclusive
-
-
-def _label_score(result: Any) -> LabelScore:
-    return LabelScore(
-        float(result.precision),
-        float(result.recall),
-        float(result.f1),
-        gold=int(result.possible),
-        predicted=int(result.actual),
-        correct=int(result.correct),
-    )
+def strict_scores(counts: MatchCounts) -> Scores:
+    """The scores that the strict counts of documents add up to."""
+    points, golds, founds = counts.totals()
+    measured = precision_recall_f1(points, golds, founds)
+    rows = {}
+    for i, row in enumerate(counts.rows):
+        precision, recall, f1 = map(float, measured[i])
+        numbers = int(golds[i]), int(founds[i]), int(points[i])
+        rows[row] = LabelScore(precision, recall, f1, *numbers)
+    return Scores(rows.pop(OVERALL), rows)
 
 
 def predict_documents(documents: Sequence[Document], classifier: Classifier) -> list[list[Span]]:

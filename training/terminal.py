@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from training.fine_tuning import StepReport
-from training.scoring import OVERALL, Scores
+from training.measures import OVERALL
+from training.repeats import Repeats
+from training.scoring import Scores
+from training.training_loop import StepReport
 
 
 def score_table(scores: Scores, title: str) -> Table:
@@ -23,6 +25,20 @@ def score_table(scores: Scores, title: str) -> Table:
         measures = (f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}")
         counts = (str(row.gold), str(row.predicted), str(row.correct))
         table.add_row(label, *measures, *counts, style="bold" if label == OVERALL else "")
+    return table
+
+
+def spread_table(repeats: Repeats, part: str) -> Table:
+    """F1 of every label with each seed, and its mean and standard deviation."""
+    table = Table(title=f"F1 on {part}, best seed {repeats.best_seed}")
+    table.add_column("label")
+    for seed in repeats.f1:
+        table.add_column(f"seed {seed}", justify="right")
+    table.add_column("mean ± deviation", justify="right")
+    for label, spread in repeats.spread(part).items():
+        each = [f"{parts[part].get(label, 0.0):.4f}" for parts in repeats.f1.values()]
+        both = f"{spread.mean:.4f} ± {spread.deviation:.4f}"
+        table.add_row(label, *each, both, style="bold" if label == OVERALL else "")
     return table
 
 
@@ -39,10 +55,12 @@ def training_progress(console: Console) -> Progress:
 
 def show_step(progress: Progress, report: StepReport, mean_loss: float) -> None:
     """Brings the one task of `training_progress` to where the loop stands."""
+    done = f"epoch {report.epoch + 1}, step {report.step}, loss {mean_loss:.4f}"
+    show_share(progress, report.fraction, done)
+
+
+def show_share(progress: Progress, fraction: float, description: str) -> None:
+    """The same for any training."""
     if not progress.tasks:
         progress.add_task("training", total=1.0)
-    progress.update(
-        progress.tasks[0].id,
-        completed=report.fraction,
-        description=f"epoch {report.epoch + 1}, step {report.step}, loss {mean_loss:.4f}",
-    )
+    progress.update(progress.tasks[0].id, completed=fraction, description=description)

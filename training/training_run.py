@@ -1,200 +1,206 @@
-"""One training run: corpus parts and a recipe -> model package, scores and an experiment log.
+"""One training run: corpora and a recipe -> model package, scores and an experiment log.
 
-Owns the order of the steps, and that nothing is scored on what it was trained on. Knows nothing of
-the command line.
+Owns the order of the steps, that nothing is scored on what it was trained on, and that a run that
+was killed leaves a checkpoint and no package. Knows nothing of the command line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
-from training.corpora import read_corpus
-from training.corpus import Document, digest_documents, labels_of
+from training.checkpoints import Checkpoints, check_unfinished, remove_work_folder, work_folder
 from training.experiment_log import ExperimentLog
-from training.fine_tuning import StepReport, fine_tune
+from training.fine_tuning import fine_tune
 from training.model_package import (
     base_model_name,
     check_output_folder,
     find_base_model,
     write_package,
 )
+from training.processes import ONE_PROCESS, Processes
 from training.recipe import Recipe
-from training.scoring import Scores, predict_documents, score_documents
+from training.run_observer import Progress, RunObserver, score_package
+from training.scoring import Scores
+from training.training_data import TrainingData
+from training.training_request import JUDGED_PART, TrainingRequest
 from udfs.devices import resolve_device
 from udfs.errors import InputError
 from udfs.label_scheme import bio_labels
-from udfs.model_package import NAME_RULE, ModelManifest, is_name
-from udfs.token_classifier import TokenClassifier
-
-LOSS_EVERY = 20  # steps in one point of the loss curve
+from udfs.model_package import WEIGHTS, ModelManifest, sha256_of
 
 
 @dataclass(frozen=True)
-class TrainingRequest:
-    """What to train, on what, and where the package goes. `base_model` None: the installed one."""
+class TrainingResult:
+    """What a run made: the package's manifest, and the scores of each part with its weights."""
 
-    corpus: str
-    train_parts: tuple[str, ...]
-    score_parts: tuple[str, ...]
-    output: Path
-    name: str
-    command: str
-    base_model: Path | None = None
-    threads: int = 1
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        both = sorted(set(self.train_parts) & set(self.score_parts))
-        if both:
-            raise InputError(
-                f"part {', '.join(both)} is trained on, so its scores would say nothing; "
-                "name another with --score-parts, or none"
-            )
-        if self.threads < 1:
-            raise InputError(f"threads {self.threads} must be at least 1")
-        if not is_name(self.name):
-            raise InputError(f"the name {self.name!r} of the model {NAME_RULE}; give --name")
-
-    @property
-    def corpus_form(self) -> str:
-        """The corpus without its folder, which says nothing on another machine."""
-        return self.corpus.partition(":")[0]
+    manifest: ModelManifest
+    scores: dict[str, Scores]
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Whom a run tells: steps with a mean loss, epochs with their seconds, scores of a part."""
+class _Prepared:
+    """A request whose files are read and whose settings fit together."""
 
-    on_step: Callable[[StepReport, float], None]
-    on_epoch: Callable[[int, float], None]
-    on_scores: Callable[[str, int, Scores], None]
+    base_model: Path
+    data: TrainingData
+    scored: dict[str, TrainingData]
+    draft: ModelManifest
+
+
+def identify(
+    request: TrainingRequest, recipe: Recipe, processes: Processes = ONE_PROCESS
+) -> dict[str, Any]:
+    """What makes a training this one and no other: settings and digests. Writes nothing.
+
+    Raises InputError where the request cannot be met.
+    """
+    return _identity(recipe, _prepare(request, recipe, processes), processes)
 
 
 def run_training(
-    request: TrainingRequest, recipe: Recipe, experiment: str, progress: Progress
-) -> ModelManifest:
-    """Reads, trains, scores and writes the package.
+    request: TrainingRequest,
+    recipe: Recipe,
+    experiment: str,
+    progress: Progress,
+    *,
+    parent_run_id: str | None = None,
+    processes: Processes = ONE_PROCESS,
+) -> TrainingResult | None:
+    """Reads, trains, scores and writes the package. Of several processes all train, and the first
+    one does the rest; in the others there is no result.
 
-    Raises InputError before any of it where the request cannot be met.
+    Raises InputError before any of it where the request cannot be met. `parent_run_id` is that of
+    the experiment run of which this is a repeat.
     """
-    check_output_folder(request.output)
-    base_model = find_base_model(request.base_model)
-    documents = read_corpus(request.corpus, request.train_parts)
-    scored = {part: read_corpus(request.corpus, [part]) for part in request.score_parts}
-    resolve_device(request.device)
+    prepared = _prepare(request, recipe, processes)
     torch.set_num_threads(request.threads)
-    entity_labels = labels_of(documents)
+    checkpoints = Checkpoints(
+        work_folder(request.output),
+        _identity(recipe, prepared, processes),
+        request.checkpoint_steps,
+    )
+    checkpoints.load()  # another training's is refused before the log has a run of this one
+    with _discarding_hopeless(request.output, processes), contextlib.ExitStack() as stack:
+        observer = None
+        if processes.is_first:
+            log = stack.enter_context(
+                ExperimentLog(
+                    experiment,
+                    request.name,
+                    _parameters(request, recipe, prepared, processes),
+                    parent_run_id=parent_run_id,
+                    run_id=checkpoints.note("run_id"),
+                )
+            )
+            checkpoints.keep_note("run_id", log.run_id)
+            observer = RunObserver(
+                prepared.base_model, prepared.draft, prepared.scored, request.threads, log, progress
+            )
+        tuned = fine_tune(
+            prepared.base_model,
+            prepared.data.documents,
+            prepared.data.entity_labels,
+            recipe,
+            annotated=prepared.data.annotated,
+            device=request.device,
+            on_step=observer.on_step if observer is not None else None,
+            on_epoch=observer.on_epoch if observer is not None else None,
+            checkpoints=checkpoints,
+            processes=processes,
+        )
+        if observer is None:
+            return None
+        facts = _card_facts(request, recipe, prepared, tuned.best_epoch)
+        manifest = write_package(
+            request.output, tuned.model, prepared.base_model, prepared.draft, facts
+        )
+        scores = score_package(request.output, prepared.scored, request.threads)
+        if tuned.best_epoch is not None:
+            log.log_metric("best_epoch", tuned.best_epoch + 1, tuned.best_epoch + 1)
+        log.log_package(request.output)
+    remove_work_folder(request.output)
+    return TrainingResult(manifest, scores)
+
+
+def _prepare(request: TrainingRequest, recipe: Recipe, processes: Processes) -> _Prepared:
+    if processes.is_first:  # the others come later, and see what this one wrote
+        check_output_folder(request.output)
+        check_unfinished(request.output, request.resume)
+    if recipe.patience:
+        request.check_judged("patience")
+    base_model = find_base_model(request.base_model)
+    data = request.mix.read(request.train_parts)
+    scored = {part: request.mix.read([part], data) for part in request.score_parts}
+    resolve_device(request.device)
     draft = ModelManifest(
         name=request.name,
-        labels=bio_labels(entity_labels),
+        labels=bio_labels(data.entity_labels),
         files={},
         max_wordpieces=recipe.max_wordpieces,
         overlap=recipe.overlap,
         base_model=base_model_name(request.base_model),
-        training_data_digest=digest_documents(documents),
+        training_data_digest=data.digest,
     )
-    parameters = _parameters(request, recipe, draft, len(documents))
-    with ExperimentLog(experiment, request.name, parameters) as log:
-        observer = _Observer(base_model, draft, scored, request.threads, log, progress)
-        model = fine_tune(
-            base_model,
-            documents,
-            entity_labels,
-            recipe,
-            device=request.device,
-            on_step=observer.on_step,
-            on_epoch=observer.on_epoch,
-        )
-        facts = _card_facts(request, recipe, len(documents))
-        manifest = write_package(request.output, model, base_model, draft, facts)
-        log.log_package(request.output)
-    return manifest
+    return _Prepared(base_model, data, scored, draft)
+
+
+@contextlib.contextmanager
+def _discarding_hopeless(output: Path, processes: Processes) -> Iterator[None]:
+    """A training that cannot succeed with these settings leaves nothing to go on from."""
+    try:
+        yield
+    except InputError:
+        if processes.is_first:
+            remove_work_folder(output)
+        raise
+
+
+def _identity(recipe: Recipe, prepared: _Prepared, processes: Processes) -> dict[str, Any]:
+    """What must be equal for a checkpoint to be one of this training."""
+    return {
+        **dataclasses.asdict(recipe),
+        "labels": list(prepared.draft.labels),
+        "training_data_digest": prepared.data.digest,
+        "annotated": [sorted(labels) for labels in prepared.data.labels_of_corpus.values()],
+        "scored_data_digests": {part: data.digest for part, data in prepared.scored.items()},
+        "base_model_sha256": sha256_of(prepared.base_model / WEIGHTS),
+        "processes": processes.count,
+    }
 
 
 def _parameters(
-    request: TrainingRequest, recipe: Recipe, draft: ModelManifest, documents: int
+    request: TrainingRequest, recipe: Recipe, prepared: _Prepared, processes: Processes
 ) -> dict[str, object]:
     return {
         **dataclasses.asdict(recipe),
-        "corpus": request.corpus_form,
+        "corpus": request.mix.forms,
         "train_parts": ",".join(request.train_parts),
-        "documents": documents,
-        "base_model": draft.base_model,
-        "training_data_digest": draft.training_data_digest,
+        "documents": len(prepared.data.documents),
+        "base_model": prepared.draft.base_model,
+        "training_data_digest": prepared.draft.training_data_digest,
         "threads": request.threads,
         "device": request.device,
+        "processes": processes.count,
     }
 
 
-def _card_facts(request: TrainingRequest, recipe: Recipe, documents: int) -> dict[str, str]:
+def _card_facts(
+    request: TrainingRequest, recipe: Recipe, prepared: _Prepared, best_epoch: int | None
+) -> dict[str, str]:
     parts = " + ".join(request.train_parts)
     settings = dataclasses.asdict(recipe).items()
-    return {
-        "Training data": f"{request.corpus_form}, {parts}: {documents} documents",
+    facts = {
+        "Training data": f"{request.mix.forms}, {parts}: {len(prepared.data.documents)} documents",
         "Command": f"`{request.command}`",
         "Recipe": ", ".join(f"{name} {value}" for name, value in settings),
     }
-
-
-class _Observer:
-    """Turns the loop's callbacks into curves and scores."""
-
-    def __init__(
-        self,
-        base_model: Path,
-        draft: ModelManifest,
-        scored: dict[str, list[Document]],
-        threads: int,
-        log: ExperimentLog,
-        progress: Progress,
-    ) -> None:
-        self._base_model = base_model
-        self._draft = draft
-        self._scored = scored
-        self._threads = threads
-        self._log = log
-        self._progress = progress
-        self._losses: list[float] = []
-        self._epoch_began = time.monotonic()
-
-    def on_step(self, report: StepReport) -> None:
-        self._losses.append(report.loss)
-        mean = sum(self._losses) / len(self._losses)
-        self._progress.on_step(report, mean)
-        if report.step % LOSS_EVERY == 0:
-            self._log.log_metric("train/loss", mean, report.step)
-            self._log.log_metric("train/learning_rate", report.learning_rate, report.step)
-            self._losses = []
-
-    def on_epoch(self, epoch: int, model: PreTrainedModel) -> None:
-        seconds = time.monotonic() - self._epoch_began
-        self._log.log_metric("train/epoch_seconds", seconds, epoch + 1)
-        self._progress.on_epoch(epoch + 1, seconds)
-        if self._scored:
-            with tempfile.TemporaryDirectory(prefix="clinspan-epoch-") as scratch:
-                # Through a package, so that the curve shows what the finished package would do.
-                folder = Path(scratch) / "package"
-                write_package(folder, model, self._base_model, self._draft, {})
-                classifier = TokenClassifier.load(
-                    folder, device="cpu", precision="float32", threads=self._threads
-                )
-            for part, documents in self._scored.items():
-                scores = score_documents(documents, predict_documents(documents, classifier))
-                self._log.log_scores(part, scores, epoch + 1)
-                self._progress.on_scores(part, epoch + 1, scores)
-        self._log.flush()
-        self._epoch_began = time.monotonic()
-
-
-def split_parts(parts: str) -> tuple[str, ...]:
-    """`"train,devel"` -> ("train", "devel"); `"none"` -> ()."""
-    names = (part.strip() for part in parts.split(","))
-    return () if parts == "none" else tuple(name for name in names if name)
+    if best_epoch is not None:
+        facts["Best epoch"] = f"{best_epoch + 1}, by the F1 on {JUDGED_PART}"
+    return facts

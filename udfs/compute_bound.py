@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from udfs.bert_config import BertConfig
 from udfs.devices import resolve_device, resolve_precision
+from udfs.encoder_config import EncoderConfig
 from udfs.model_package import CONFIG, TOKENIZER
 from udfs.token_classifier import TokenClassifier
 from udfs.tokenization import SPECIAL_TOKENS, WindowTokenizer
@@ -24,7 +24,7 @@ SECONDS = 2.0
 BUFFER_WINDOWS = 4096
 
 
-def flops_per_wordpiece(config: BertConfig, length: float, labels: int) -> float:
+def flops_per_wordpiece(config: EncoderConfig, length: float, labels: int) -> float:
     """Floating-point operations of one word-piece in a window of so many, products only.
 
     Args:
@@ -33,12 +33,13 @@ def flops_per_wordpiece(config: BertConfig, length: float, labels: int) -> float
         labels: columns of the classifier.
     """
     hidden, inner = config.hidden_size, config.intermediate_size
+    layers = config.num_hidden_layers * config.inner_group_num
     dense = 4 * hidden * hidden + 2 * hidden * inner
     attention = 2 * length * hidden
-    return 2.0 * (config.num_hidden_layers * (dense + attention) + hidden * labels)
+    return 2.0 * (layers * (dense + attention) + hidden * labels)
 
 
-def product_rate(config: BertConfig, dtype: torch.dtype, threads: int) -> float:
+def product_rate(config: EncoderConfig, dtype: torch.dtype, threads: int) -> float:
     """Floating-point operations a second of a matrix product of the network's shape.
 
     Args:
@@ -84,7 +85,7 @@ def measure_engine(folder: Path, windows: Sequence[str], threads: int) -> dict[s
     started = time.perf_counter()
     tokenizer.encode(windows)
     tokenizing = time.perf_counter() - started
-    config = BertConfig.from_file(folder / CONFIG)
+    config = EncoderConfig.from_file(folder / CONFIG)
     dtype = resolve_precision("auto", resolve_device("cpu"))
     rate = product_rate(config, dtype, threads)
     length = wordpieces / max(1, len(windows)) + SPECIAL_TOKENS

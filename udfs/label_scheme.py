@@ -1,11 +1,15 @@
-"""BIO tags and spans: the one place that knows how tags become spans and spans become tags.
+"""Tags and spans: the one place that knows how tags become spans and spans become tags.
 
-Repair rules (those of the CoNLL-2000 evaluation script, and seqeval's default mode):
+Our own models have BIO tags; models of others BILOU, BIOES (``E-`` is ``L-``, ``S-`` is ``U-``) or
+plain labels. Repair rules (those of the CoNLL-2000 evaluation script, and seqeval's default mode):
 
-1. ``B-X`` always starts a mention.
-2. ``I-X`` right after ``B-X`` or ``I-X`` continues that mention.
-3. ``I-X`` after ``O``, at the start of a sequence, or after a tag of another label starts one.
-4. ``O`` ends the mention before it.
+1. ``B-X`` and ``U-X`` always start a mention.
+2. ``L-X`` and ``U-X`` end theirs: whatever follows starts another.
+3. ``I-X`` and ``L-X`` right after ``B-X`` or ``I-X`` continue that mention.
+4. ``I-X`` and ``L-X`` after ``O``, at the start of a sequence, after an ended mention or after a
+   tag of another label start one.
+5. ``O`` ends the mention before it.
+6. A plain label is an ``I-``: neighbouring words of one label are one mention.
 
 It knows nothing of text, tokenizers or models: words are pairs of offsets, tags are numbers.
 """
@@ -51,6 +55,38 @@ class WindowFailure:
     reason: str
 
 
+BIO, BILOU, PLAIN = "bio", "bilou", "plain"
+# Scheme → its prefixes: whether such a tag starts a mention, and whether it ends one.
+_PREFIXES = {
+    BIO: {"B-": (True, False), "I-": (False, False)},
+    BILOU: {
+        "B-": (True, False),
+        "I-": (False, False),
+        "L-": (False, True),
+        "E-": (False, True),
+        "U-": (True, True),
+        "S-": (True, True),
+    },
+    PLAIN: {"": (False, False)},
+}
+SCHEMES = tuple(_PREFIXES)
+
+
+def find_scheme(tags: Sequence[str]) -> str:
+    """The scheme that some tags are of.
+
+    Raises:
+        ValueError: some have a prefix and others none.
+    """
+    named = [tag for tag in tags if tag != "O"]
+    for scheme in (BIO, BILOU):
+        if named and all(tag[:2] in _PREFIXES[scheme] and len(tag) > 2 for tag in named):
+            return scheme
+    if any(tag[:2] in _PREFIXES[BILOU] for tag in named):
+        raise ValueError(f"some of the tags {list(tags)} have a prefix (B-, I-, …), others none")
+    return PLAIN
+
+
 def bio_labels(entity_labels: Sequence[str]) -> tuple[str, ...]:
     """``["Chemical"]`` → ``("O", "B-Chemical", "I-Chemical")``: the tags of a model, in order."""
     return ("O", *(f"{prefix}-{label}" for label in entity_labels for prefix in "BI"))
@@ -62,24 +98,38 @@ class LabelScheme:
     Args:
         tags: the model's tags in the order of its output columns, such as
             ``("O", "B-Chemical", "I-Chemical")``.
+        scheme: ``bio``, ``bilou`` or ``plain``.
 
     Raises:
-        ValueError: a tag is not ``O``, ``B-…`` or ``I-…``, or one stands twice.
+        ValueError: a tag is none of the scheme, or one stands twice.
     """
 
-    def __init__(self, tags: Sequence[str]) -> None:
+    def __init__(self, tags: Sequence[str], scheme: str = BIO) -> None:
+        if scheme not in _PREFIXES:
+            raise ValueError(f"label_scheme is {scheme!r}, not one of {', '.join(SCHEMES)}")
+        prefixes = _PREFIXES[scheme]
+        width = 0 if scheme == PLAIN else 2
         for tag in tags:
-            if tag != "O" and (tag[:2] not in ("B-", "I-") or len(tag) < 3):
-                raise ValueError(f"tag {tag!r} is not O, B-<label> or I-<label>: use BIO tags")
+            if tag != "O" and (tag[:width] not in prefixes or len(tag) <= width):
+                *some, last = ("O", *(f"{prefix}<label>" for prefix in prefixes))
+                wanted = f"{', '.join(some)} or {last}"
+                raise ValueError(f"tag {tag!r} is not {wanted}: use {scheme.upper()} tags")
         if len(set(tags)) != len(tags):
             raise ValueError(f"a tag stands twice in {list(tags)}: every tag needs one column")
         if "O" not in tags:
-            raise ValueError(f"the tag O is missing in {list(tags)}: BIO tags need it")
+            raise ValueError(
+                f"the tag O is missing in {list(tags)}: words outside mentions need it"
+            )
         self.tags = tuple(tags)
-        self.entity_labels = tuple(dict.fromkeys(tag[2:] for tag in tags if tag != "O"))
+        labels = [None if tag == "O" else tag[width:] for tag in tags]
+        self.entity_labels = tuple(dict.fromkeys(label for label in labels if label is not None))
         number = {label: i + 1 for i, label in enumerate(self.entity_labels)}
-        self._type_of = np.array([number.get(tag[2:], 0) for tag in tags], dtype=np.int64)
-        self._is_begin = np.array([tag.startswith("B-") for tag in tags])
+        self._type_of = np.array(
+            [number[label] if label else 0 for label in labels], dtype=np.int64
+        )
+        outside = (False, False)
+        kinds = [outside if tag == "O" else prefixes[tag[:width]] for tag in tags]
+        self._starts, self._ends = np.array(kinds, dtype=bool).T
         self.columns_of = tuple(
             np.flatnonzero(self._type_of == i + 1) for i in range(len(self.entity_labels))
         )
@@ -98,7 +148,8 @@ class LabelScheme:
         inside = types != 0
         previous = np.concatenate(([0], types[:-1]))
         previous[starts_sequence] = 0
-        starts = inside & (self._is_begin[tag_ids] | (types != previous))
+        after_end = np.concatenate(([False], self._ends[tag_ids][:-1]))
+        starts = inside & (self._starts[tag_ids] | after_end | (types != previous))
         goes_on = np.concatenate((inside[1:] & ~starts[1:], [False])) if len(types) else starts
         return MentionArrays(
             first=np.flatnonzero(starts),

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from udfs.errors import ModelPackageError
-from udfs.label_scheme import LabelScheme
+from udfs.label_scheme import BIO, LabelScheme
+from udfs.score_calibration import UNCALIBRATED, ScoreCalibration, calibration_fault
 
 MANIFEST = "ner_model.json"
 WEIGHTS = "model.safetensors"
@@ -40,9 +41,10 @@ NAME_RULE = "must be 1 to 200 letters, digits, spaces and . : + @ ( ) / - _"
 class ModelManifest:
     """The contents of ``ner_model.json``.
 
-    ``labels`` are the BIO tags in the order of the output columns. ``max_wordpieces`` counts
-    ``[CLS]`` and ``[SEP]``; ``overlap`` is what two pieces of a longer window share. ``files``
-    maps each file name to its sha256. ``scores`` and ``base_model`` inform and change no result.
+    ``labels`` are the tags in the order of the output columns, ``label_scheme`` their kind.
+    ``max_wordpieces`` counts ``[CLS]`` and ``[SEP]``; ``overlap`` is what two pieces of a longer
+    window share. ``files`` maps each file name to its sha256. ``calibration`` makes probabilities
+    of mentions' scores. ``scores`` and ``base_model`` inform and change no result.
     """
 
     name: str
@@ -53,12 +55,19 @@ class ModelManifest:
     base_model: str = ""
     training_data_digest: str = ""
     scores: dict[str, Any] = field(default_factory=dict)
+    calibration: ScoreCalibration = UNCALIBRATED
     format_version: int = FORMAT_VERSION
+    label_scheme: str = BIO
+
+    @property
+    def scheme(self) -> LabelScheme:
+        """How its tags become mentions."""
+        return LabelScheme(self.labels, self.label_scheme)
 
     @property
     def fingerprint(self) -> str:
         """sha256 over all that can change a prediction, and over nothing else."""
-        decisive = {
+        decisive: dict[str, object] = {
             "labels": list(self.labels),
             "max_wordpieces": self.max_wordpieces,
             "overlap": self.overlap,
@@ -66,6 +75,10 @@ class ModelManifest:
             "format_version": self.format_version,
             "rules": PREDICTION_RULES_VERSION,
         }
+        if self.label_scheme != BIO:
+            decisive["label_scheme"] = self.label_scheme
+        if not self.calibration.changes_nothing:  # else packages of before would get another one
+            decisive["calibration"] = asdict(self.calibration)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
@@ -150,7 +163,7 @@ def _parse_manifest(folder: Path) -> ModelManifest:
     if not path.is_file():
         raise ModelPackageError(
             f"{folder} is not a model package: it has no {MANIFEST}; "
-            "jobs/fine_tune_ner.py writes packages"
+            "jobs/fine_tune_ner.py and jobs/import_model.py write packages"
         )
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -159,7 +172,8 @@ def _parse_manifest(folder: Path) -> ModelManifest:
             f"{path} is not readable JSON ({type(error).__name__}); copy the package again"
         ) from None
     _check_shape(path, raw)
-    return ModelManifest(**{**raw, "labels": tuple(raw["labels"])})
+    calibration = ScoreCalibration(**raw.get("calibration", {}))
+    return ModelManifest(**{**raw, "labels": tuple(raw["labels"]), "calibration": calibration})
 
 
 def _check_shape(path: Path, raw: object) -> None:
@@ -187,6 +201,8 @@ def _check_shape(path: Path, raw: object) -> None:
     if missing := [name for name in REQUIRED_FILES if name not in raw["files"]]:
         refuse(f"'files' does not list {', '.join(missing)}")
     try:
-        LabelScheme(raw["labels"])
+        scheme = LabelScheme(raw["labels"], raw.get("label_scheme", BIO))
     except (ValueError, TypeError) as error:
         refuse(str(error))
+    if fault := calibration_fault(raw.get("calibration", {}), scheme.entity_labels):
+        refuse(fault)

@@ -1,8 +1,9 @@
 """Scores of words → mentions with scores: the same for every engine, whatever computed them.
 
 Score of a mention: the mean over its words of P(B-label) + P(I-label), each word judged by its
-first word-piece. It lies in [0, 1] and is not calibrated. It knows arrays and one rule of Unicode;
-texts, tokenizers and models are others' business.
+first word-piece. It lies in [0, 1]; where the model has a calibration, that makes it a probability
+(``score_calibration``). It knows arrays and one rule of Unicode; texts, tokenizers and models are
+others' business.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from udfs.label_scheme import IntArray, LabelScheme
+from udfs.score_calibration import UNCALIBRATED, ScoreCalibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def find_mentions(
-    scheme: LabelScheme, probabilities: NDArray[np.float64], starts_window: NDArray[np.bool_]
+    scheme: LabelScheme,
+    probabilities: NDArray[np.float64],
+    starts_window: NDArray[np.bool_],
+    calibration: ScoreCalibration = UNCALIBRATED,
 ) -> ScoredMentions:
     """The mentions of many windows laid end to end.
 
@@ -42,15 +47,17 @@ def find_mentions(
         scheme: the tags, in the order of the columns.
         probabilities: ``(words, tags)``.
         starts_window: ``(words,)`` true where a word is the first of its window.
+        calibration: what is done with the scores.
     """
     found = scheme.decode(probabilities.argmax(axis=1), starts_window)
     by_label = np.stack(
         [probabilities[:, list(columns)].sum(axis=1) for columns in scheme.columns_of], axis=1
     )
     means = _means(by_label, found.first, found.last)
+    biases = np.array([calibration.biases.get(label, 0.0) for label in scheme.entity_labels])
+    score = calibration.apply(means[np.arange(len(found.label)), found.label], biases[found.label])
     # What a table stores is what a filter sees: scores are 32-bit there.
-    score = means[np.arange(len(found.label)), found.label].astype(np.float32)
-    return ScoredMentions(found.first, found.last, found.label, score)
+    return ScoredMentions(found.first, found.last, found.label, score.astype(np.float32))
 
 
 def _means(values: NDArray[np.float64], first: IntArray, last: IntArray) -> NDArray[np.float64]:

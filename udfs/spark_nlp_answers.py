@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from udfs import records
 from udfs.errors import PredictionError
 from udfs.label_scheme import LabelScheme
+from udfs.score_calibration import UNCALIBRATED, ScoreCalibration
 from udfs.span_decoding import find_mentions
 
 
 def rows_to_predictions(
-    batches: Iterable[pa.RecordBatch], tags: tuple[str, ...]
+    batches: Iterable[pa.RecordBatch],
+    tags: tuple[str, ...],
+    calibration: ScoreCalibration = UNCALIBRATED,
 ) -> Iterator[pa.RecordBatch]:
     """Tagged rows → one row of ``records.PREDICTION`` for each window.
 
@@ -24,6 +27,7 @@ def rows_to_predictions(
         batches: the columns of ``TO_TAG`` but ``slots`` and ``pieces``, then ``tagged`` (the slots
             that have a tag) and ``probabilities`` (of every tag, for each of those, end to end).
         tags: the model's tags, in the order of the probabilities.
+        calibration: what is done with the scores of mentions.
 
     Raises:
         PredictionError: a word has no tag.
@@ -34,12 +38,14 @@ def rows_to_predictions(
         for row in batch.to_pylist():
             for name in ("window_hash", "wordpieces", "unread_characters"):
                 columns[name] += row[name]
-            columns["spans"] += _spans(row, scheme)
+            columns["spans"] += _spans(row, scheme, calibration)
             columns["failure"] += [None] * len(row["window_hash"])
         yield records.to_batch(columns, records.PREDICTION)
 
 
-def _spans(row: dict[str, Any], scheme: LabelScheme) -> list[list[dict[str, object]]]:
+def _spans(
+    row: dict[str, Any], scheme: LabelScheme, calibration: ScoreCalibration
+) -> list[list[dict[str, object]]]:
     """The spans of each window of a row."""
     spans: list[list[dict[str, object]]] = [[] for _ in row["words"]]
     window = np.repeat(np.arange(len(row["words"])), row["words"])
@@ -47,7 +53,7 @@ def _spans(row: dict[str, Any], scheme: LabelScheme) -> list[list[dict[str, obje
         return spans
     starts_window = np.ones(len(window), dtype=bool)
     starts_window[1:] = window[1:] != window[:-1]
-    found = find_mentions(scheme, _of_words(row, len(scheme.tags)), starts_window)
+    found = find_mentions(scheme, _of_words(row, len(scheme.tags)), starts_window, calibration)
     for first, last, label, score in zip(
         found.first, found.last, found.label, found.score, strict=True
     ):

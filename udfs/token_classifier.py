@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from udfs import watchdog
-from udfs.bert_config import BertConfig
-from udfs.bert_encoder import BertEncoder
 from udfs.devices import is_out_of_memory, resolve_device, resolve_precision
+from udfs.encoder import Encoder
+from udfs.encoder_config import EncoderConfig
 from udfs.errors import ModelPackageError
-from udfs.label_scheme import LabelScheme, Span, WindowPrediction
+from udfs.label_scheme import Span, WindowPrediction
 from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS, ModelManifest, load_manifest
 from udfs.packing import next_batch, pack_windows
 from udfs.span_decoding import find_mentions, over_marks, softmax
@@ -36,11 +36,11 @@ class TokenClassifier:
         self,
         manifest: ModelManifest,
         tokenizer: WindowTokenizer,
-        encoder: BertEncoder,
+        encoder: Encoder,
         tokens_per_batch: int,
     ) -> None:
         self.manifest = manifest
-        self.scheme = LabelScheme(manifest.labels)
+        self.scheme = manifest.scheme
         self._tokenizer = tokenizer
         self._encoder = encoder
         self.tokens_per_batch = tokens_per_batch
@@ -71,22 +71,22 @@ class TokenClassifier:
             InputError: ``cuda`` was asked for and there is none.
         """
         manifest = load_manifest(folder)
-        config = BertConfig.from_file(folder / CONFIG)
+        config = EncoderConfig.from_file(folder / CONFIG)
         tokenizer = WindowTokenizer.from_file(folder / TOKENIZER)
         if tokenizer.vocabulary_size > config.vocab_size:
             raise ModelPackageError(
                 f"{folder}: the tokenizer gives ids up to {tokenizer.vocabulary_size - 1}, the "
                 f"model has {config.vocab_size}; use the tokenizer of the same model"
             )
-        if manifest.max_wordpieces > config.max_position_embeddings:
+        if manifest.max_wordpieces > config.longest_piece:
             raise ModelPackageError(
                 f"{folder}: max_wordpieces {manifest.max_wordpieces} is more than the model's "
-                f"{config.max_position_embeddings} positions"
+                f"{config.longest_piece} positions"
             )
         torch.set_num_threads(threads)
         chosen = resolve_device(device)
         dtype = resolve_precision(precision, chosen)
-        encoder = BertEncoder(folder / WEIGHTS, config, len(manifest.labels), chosen, dtype)
+        encoder = Encoder(folder / WEIGHTS, config, len(manifest.labels), chosen, dtype)
         return cls(manifest, tokenizer, encoder, tokens_per_batch)
 
     def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
@@ -149,7 +149,9 @@ class TokenClassifier:
         if not len(words.window):
             return spans
         probabilities = softmax(logits[words.first_piece])
-        found = find_mentions(self.scheme, probabilities, words.starts_window)
+        found = find_mentions(
+            self.scheme, probabilities, words.starts_window, self.manifest.calibration
+        )
         for first, last, label, score in zip(
             found.first, found.last, found.label, found.score, strict=True
         ):

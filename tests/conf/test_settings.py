@@ -187,6 +187,8 @@ def test_a_model_folder_is_taken_as_given_before_the_project_is_searched(
     (tmp_path / "models/mine").mkdir(parents=True)
     assert load("model.folder=models/mine").model.folder == tmp_path / "models/mine"
     assert load("model.folder=/nowhere/x").model.folder == Path("/nowhere/x")
+    registered = "models:/clinspan-ner@champion"
+    assert str(load(f"model.folder={registered}").model.folder) == registered
 
 
 def test_settings_cannot_be_changed(load):

@@ -58,6 +58,7 @@ def resign(folder: Path, name: str) -> None:
         (["--notes", "x", "--output", "y", "--set", "run.partitons=3"], "run.partitions"),
         (["--notes", "x", "--output", "y", "--set", "entities.min_score=2"], "min_score"),
         (["--notes", "x", "--output", "y", "--model", "nowhere"], "no model package"),
+        (["--notes", "x", "--output", "y", "--model", "models:/x"], "models:/NAME@ALIAS"),
     ],
 )
 def test_bad_settings_end_with_2_before_spark(arguments: list[str], words: str, capsys) -> None:
@@ -120,12 +121,12 @@ def test_damaged_models_end_with_2_before_spark(
 def test_a_model_of_another_architecture_ends_with_2(notes: Path, tmp_path: Path, capsys) -> None:
     model = changed_model(tmp_path)
     config = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps(config | {"model_type": "roberta"}))
+    (model / "config.json").write_text(json.dumps(config | {"model_type": "electra"}))
     resign(model, "config.json")
     assert (
         main(["--notes", str(notes), "--output", str(tmp_path / "x"), "--model", str(model)]) == 2
     )
-    assert "roberta" in capsys.readouterr().err
+    assert "electra" in capsys.readouterr().err
 
 
 def test_missing_notes_end_with_2_and_write_nothing(spark, tmp_path: Path, capsys) -> None:

@@ -1,10 +1,14 @@
 """Both training jobs, from command line to card, on a tiny encoder and an invented corpus."""
 
 import importlib.util
+import itertools
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from jobs import fine_tune_ner, score_model
 from udfs.model_package import load_manifest
@@ -67,6 +71,9 @@ def test_wrong_input_is_refused_before_anything_is_written(place, capsys):
         (["--output", "new", "--dropout", "2"], "dropout 2.0 must be"),
         (["--output", "new", "--threads", "0"], "threads 0 must be"),
         (["--output", "new", "--device", "cuda:99"], "cuda:99"),
+        (["--output", "new", "--processes", "0"], "--processes 0 must be"),
+        (["--output", "new", "--processes", "2", "--device", "cuda"], "is for --device cpu"),
+        (["--output", "new", "--checkpoint-steps", "-1"], "checkpoint_steps -1 must be"),
         (["--output", "new", "--corpus", "bc5cdr:absent"], "absent is not a folder"),
         (["--output", "new", "--base-model", "absent"], "lacks config.json"),
     ):
@@ -74,6 +81,119 @@ def test_wrong_input_is_refused_before_anything_is_written(place, capsys):
         assert rule in capsys.readouterr().err
     assert not (place / "new").exists()
     assert not (place / "build").exists()
+
+
+def kill_training(step, *arguments):
+    """Runs the job in a process of its own, which is killed in this step, all seeds counted."""
+    from training.run_observer import RunObserver
+
+    child = os.fork()
+    if child == 0:
+        heard, steps = RunObserver.on_step, itertools.count(1)
+
+        def on_step(observer, report):
+            heard(observer, report)
+            if next(steps) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        RunObserver.on_step = on_step
+        try:
+            train(*arguments)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def runs_of(place):
+    client = MlflowClient(f"sqlite:///{place / 'build' / 'mlflow' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("clinspan-ner")
+    return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
+
+
+SHORT = ("--epochs", "3", "--batch-wordpieces", "8", "--checkpoint-steps", "2")
+
+
+def test_a_killed_training_is_no_model_and_goes_on(place, capsys):
+    assert train("--output", "unbroken", "--name", "m", *SHORT) == 0
+    kill_training(7, "--output", "new", "--name", "m", *SHORT)
+    assert not (place / "new").exists()
+
+    assert train("--output", "new", "--name", "m", *SHORT) == 2
+    assert "was not finished: --resume goes on with it" in capsys.readouterr().err
+    assert train("--output", "new", "--name", "m", *SHORT, "--resume", "--epochs", "4") == 2
+    assert "another training: epochs was 3, now 4" in capsys.readouterr().err
+    assert (place / ".new.training" / "state.json").is_file()
+
+    assert train("--output", "new", "--name", "m", *SHORT, "--resume") == 0
+    for file in ("model.safetensors", "config.json"):
+        assert (place / "new" / file).read_bytes() == (place / "unbroken" / file).read_bytes()
+    assert not (place / ".new.training").exists()
+    # The run that was killed is the one that was finished: there is no third.
+    assert [run.info.status for run in runs_of(place)] == ["FINISHED", "FINISHED"]
+
+
+def test_training_stops_early_and_says_which_epoch_it_kept(place, capsys):
+    assert train("--output", "new", "--epochs", "40", "--patience", "3") == 0
+    [run] = runs_of(place)
+    best = int(run.data.metrics["best_epoch"])
+    curve = MlflowClient(f"sqlite:///{place / 'build' / 'mlflow' / 'mlflow.db'}")
+    points = curve.get_metric_history(run.info.run_id, "devel/overall/f1")
+    f1 = {point.step: point.value for point in points}
+    assert len(f1) == best + 3 < 40
+    assert best == min(step for step in f1 if f1[step] == max(f1.values()))
+    assert f"| Best epoch | {best}, by the F1 on devel |" in (place / "new/README.md").read_text()
+
+    assert train("--output", "other", "--patience", "3", "--score-parts", "test") == 2
+    assert "patience chooses by the F1 on devel" in capsys.readouterr().err
+
+
+def test_seeds_are_runs_below_one_and_the_best_becomes_the_package(place, capsys):
+    assert train("--output", "one", "--name", "m", "--epochs", "2", "--seed", "3") == 0
+    kill_training(3, "--output", "new", "--name", "m", "--epochs", "2", "--seeds", "2,3")
+    shown = ["--output", "new", "--name", "m", "--epochs", "2", "--seeds", "2,3", "--resume"]
+    assert train(*shown) == 0
+    output = capsys.readouterr().out
+    assert "seed 2" in output
+    assert "mean ± deviation" in output
+    _, parent, *children = runs_of(place)
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    f1 = {run.data.params["seed"]: run.data.metrics["devel/overall/f1"] for run in children}
+    assert len(f1) == 2
+    assert parent.data.metrics["devel/overall/f1_mean"] == pytest.approx(sum(f1.values()) / 2)
+    best = max(f1, key=lambda seed: f1[seed])
+    assert parent.data.metrics["best_seed"] == int(best)
+    assert f"seed {best}" in (place / "new" / "README.md").read_text()
+    assert not (place / ".new.training").exists()
+    if best == "3":
+        weights = [place / name / "model.safetensors" for name in ("one", "new")]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
+    for seeds, rule in (("1", "two different ones"), ("1,1", "two different ones")):
+        assert train("--output", "other", "--seeds", seeds) == 2
+        assert rule in capsys.readouterr().err
+
+
+def test_two_corpora_under_the_labels_of_one_model(place, tiny, capsys):
+    tiny.write_tiny_bc5cdr(place / "more")
+    maps = "bc5cdr:data: {Chemical: Drug, Disease: null}\n'bc5cdr:more': {Chemical: null}\n"
+    (place / "map.yaml").write_text(maps)
+    both = ["--corpus", "bc5cdr:more", "--label-map", "map.yaml", "--output", "new"]
+    assert train(*both) == 2
+    assert "does not name Disease; say for each" in capsys.readouterr().err
+    (place / "map.yaml").write_text(
+        maps.replace("{Chemical: null}", "{Chemical: null, Disease: D}")
+    )
+    assert train(*both, "--epochs", "30") == 0
+    labels = load_manifest(place / "new").labels
+    assert labels == ("O", "B-D", "I-D", "B-Drug", "I-Drug")
+    [run] = runs_of(place)
+    assert run.data.params["corpus"] == "bc5cdr+bc5cdr"
+    # Each corpus is scored on what it annotates, so that a model that has learnt both is right.
+    assert run.data.metrics["devel/overall/f1"] == 1.0
+    (place / "map.yaml").write_text("- a")
+    assert train(*both) == 2
+    assert train("--output", "other", "--label-map", "absent.yaml") == 2
 
 
 def test_scoring_refuses_what_is_no_package(place, capsys):

@@ -118,7 +118,7 @@ def test_train(run_notebook, tiny, tmp_path: Path) -> None:
             "last": "curve[-1]",
             "losses": "[losses[min(losses)], losses[max(losses)]]",
             "runs": "runs[['status', 'params.epochs', *scored]].values.tolist()",
-            "fingerprint": "manifest.fingerprint",
+            "fingerprint": "result.manifest.fingerprint",
             "found": "[text[s.begin:s.end] for s in found]",
         },
     )

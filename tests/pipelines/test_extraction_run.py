@@ -67,8 +67,10 @@ def entities(spark, plan: RunPlan) -> list[tuple]:
 def test_every_note_is_accounted_for_and_every_offset_exact(
     spark, make_plan: MakePlan, samples: Path, fake_classifier
 ) -> None:
-    plan, told = make_plan(samples), Told()
+    plan, told = make_plan(samples, model_source="models:/clinspan-ner/3"), Told()
     record = run_extraction(spark, plan, told)
+    kept = plan.root.read(spark, schemas.RUNS).select("model", "model_source").collect()
+    assert [tuple(row) for row in kept] == [("fake", "models:/clinspan-ner/3")]
     notes = {n["note_id"]: n for n in map(json.loads, samples.read_text().splitlines())}
     assert record.rows_read == record.notes == record.worked_notes == len(notes)
     assert record.status == "done" and record.quarantined_notes == record.unchanged_notes == 0

@@ -51,7 +51,7 @@ def tiny_recipe():
 
 @pytest.fixture(scope="session")
 def tiny_model(tiny_bert, tiny_documents, tiny_recipe):
-    return fine_tune(tiny_bert, tiny_documents, LABELS, tiny_recipe)
+    return fine_tune(tiny_bert, tiny_documents, LABELS, tiny_recipe).model
 
 
 @pytest.fixture

@@ -54,3 +54,22 @@ def test_runs_keep_parameters_curves_scores_and_files(local_store, tmp_path, mon
         pass
     assert read_run(other).info.experiment_id == run.info.experiment_id
     assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_run_that_was_killed_is_taken_up_and_parts_stand_below_their_whole(local_store):
+    with ExperimentLog("tests", "whole", {}) as whole:
+        part = ExperimentLog("tests", "part", {"a": 1}, parent_run_id=whole.run_id)
+        with pytest.raises(RuntimeError), part:
+            raise RuntimeError
+        # Another value of a parameter is no error: the run is that of the first.
+        with ExperimentLog("tests", "part", {"a": 2}, run_id=part.run_id) as again:
+            again.log_metric("f1_mean/a&b", 0.5, 1)
+    assert again.run_id == part.run_id
+    run = read_run(again)
+    assert (run.info.status, run.data.params) == ("FINISHED", {"a": "1"})
+    assert run.data.tags["mlflow.parentRunId"] == whole.run_id
+    assert run.data.metrics == {"f1_mean/a_b": 0.5}
+    with ExperimentLog("tests", "new", {"a": 3}, run_id="0" * 32) as new:
+        pass
+    assert new.run_id != "0" * 32
+    assert read_run(new).data.params == {"a": "3"}

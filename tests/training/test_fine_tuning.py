@@ -1,13 +1,12 @@
 import dataclasses
-import json
-import shutil
 
 import pytest
 import torch
 
 from training.corpora import Document
-from training.fine_tuning import fine_tune, load_base_model, schedule_factor
+from training.fine_tuning import fine_tune
 from training.recipe import Recipe
+from training.training_loop import schedule_factor
 from udfs.errors import InputError
 
 LABELS = ["Chemical", "Disease"]
@@ -30,7 +29,9 @@ def test_one_seed_gives_one_model(tiny_bert, tiny_documents, changes):
     recipe = dataclasses.replace(SHORT, **changes)
     one, again, other = (
         weights(
-            fine_tune(tiny_bert, tiny_documents, LABELS, dataclasses.replace(recipe, seed=seed))
+            fine_tune(
+                tiny_bert, tiny_documents, LABELS, dataclasses.replace(recipe, seed=seed)
+            ).model
         )
         for seed in (1, 1, 2)
     )
@@ -41,8 +42,23 @@ def test_one_seed_gives_one_model(tiny_bert, tiny_documents, changes):
 def test_averaging_changes_the_weights(tiny_bert, tiny_documents):
     plain = dataclasses.replace(SHORT, epochs=12, batch_wordpieces=16)
     averaged = dataclasses.replace(plain, average_last=0.9)
-    one, other = (fine_tune(tiny_bert, tiny_documents, LABELS, r) for r in (plain, averaged))
+    one, other = (fine_tune(tiny_bert, tiny_documents, LABELS, r).model for r in (plain, averaged))
     assert not torch.allclose(weights(one), weights(other))
+
+
+def test_bfloat16_is_used_and_the_weights_stay_float32(tiny_bert, tiny_documents):
+    losses = {}
+    trained = {}
+    for precision in ("float32", "bfloat16"):
+        reports = []
+        recipe = dataclasses.replace(SHORT, precision=precision, epochs=12)
+        model = fine_tune(tiny_bert, tiny_documents, LABELS, recipe, on_step=reports.append).model
+        losses[precision] = [report.loss for report in reports]
+        trained[precision] = weights(model)
+    assert trained["bfloat16"].dtype == torch.float32
+    assert losses["bfloat16"][0] != losses["float32"][0]
+    assert losses["bfloat16"][0] == pytest.approx(losses["float32"][0], rel=0.02)
+    assert losses["bfloat16"][-1] < 0.7 * losses["bfloat16"][0]
 
 
 def test_callbacks_hear_of_every_step_and_epoch(tiny_bert, tiny_documents):
@@ -78,6 +94,9 @@ def test_schedule_rises_then_falls_to_nothing(decay):
         ({"dropout": 1.0}, "dropout 1.0 must be at least 0 and less than 1"),
         ({"epochs": 0}, "epochs 0 must be greater than 0"),
         ({"learning_rate": -1.0}, "learning_rate -1.0 must be greater than 0"),
+        ({"patience": -1}, "patience -1 must be"),
+        ({"patience": 1, "average_last": 0.5}, "leave out one of the two"),
+        ({"precision": "float16"}, "must be float32 or bfloat16"),
         ({"decay": "step"}, "must be linear or cosine"),
         ({"overlap": 254}, "overlap 254 must be"),
     ],
@@ -85,17 +104,6 @@ def test_schedule_rises_then_falls_to_nothing(decay):
 def test_wrong_settings_are_refused(changes, rule):
     with pytest.raises(InputError, match=rule):
         Recipe(**changes)
-
-
-def test_wrong_base_models_are_refused(tmp_path, tiny_bert):
-    with pytest.raises(InputError, match=r"config.json and model.safetensors"):
-        load_base_model(tmp_path, LABELS, SHORT)
-    with pytest.raises(InputError, match="100 must not exceed the base model's 64 positions"):
-        load_base_model(tiny_bert, LABELS, dataclasses.replace(SHORT, max_wordpieces=100))
-    other = shutil.copytree(tiny_bert, tmp_path / "other")
-    (other / "config.json").write_text(json.dumps({"model_type": "distilbert"}))
-    with pytest.raises(InputError, match="'distilbert'; only 'bert'"):
-        load_base_model(other, LABELS, SHORT)
 
 
 def test_a_diverging_run_stops(tiny_bert, tiny_documents):

@@ -1,5 +1,6 @@
 """The ONNX form of a package: the same logits at any size, and the files beside the graph."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from udfs.model_package import (
     check_export,
     load_manifest,
     sha256_of,
+    write_manifest,
 )
 
 
@@ -103,3 +105,11 @@ def test_a_place_that_cannot_be_written_is_told(tiny_package: Path, tmp_path: Pa
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="name a folder that you may write"):
         export_package(tiny_package, tmp_path / "file" / "onnx")
+
+
+def test_tags_that_are_not_bio_are_refused(tiny_package, tmp_path):
+    manifest = load_manifest(tiny_package)
+    write_manifest(tiny_package, dataclasses.replace(manifest, label_scheme="plain"))
+    with pytest.raises(ModelPackageError, match="a bert model with plain labels"):
+        export_package(tiny_package, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

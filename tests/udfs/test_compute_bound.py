@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from udfs.bert_config import BertConfig
 from udfs.compute_bound import flops_per_wordpiece, measure_engine, product_rate
+from udfs.encoder_config import EncoderConfig
 
 
-def config(layers: int) -> BertConfig:
-    return BertConfig(
+def config(layers: int) -> EncoderConfig:
+    return EncoderConfig(
+        model_type="bert",
         vocab_size=100,
         hidden_size=8,
         num_hidden_layers=layers,
@@ -17,6 +18,11 @@ def config(layers: int) -> BertConfig:
         max_position_embeddings=32,
         type_vocab_size=2,
         layer_norm_eps=1e-12,
+        activation="gelu",
+        embedding_size=8,
+        num_hidden_groups=layers,
+        inner_group_num=1,
+        first_position=0,
     )
 
 

@@ -1,17 +1,28 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
+from seqeval.scheme import BILOU as SEQEVAL_BILOU
+from seqeval.scheme import IOBES, Entities
 
-from udfs.label_scheme import LabelScheme, Span, bio_labels, spans_to_tags, tags_to_spans
+from udfs.label_scheme import (
+    LabelScheme,
+    Span,
+    bio_labels,
+    find_scheme,
+    spans_to_tags,
+    tags_to_spans,
+)
 
 TAGS = bio_labels(["Chemical", "Disease", "X-ray"])
 SEQUENCES = st.lists(st.sampled_from(TAGS), max_size=12)
 
 
 def slow_mentions(tags: list[str]) -> list[tuple[str, int, int]]:
-    """The four repair rules, one word after the other: label, first word, last word."""
+    """The repair rules for BIO, one word after the other: label, first word, last word."""
     found: list[tuple[str, int, int]] = []
     before = "O"
     for i, tag in enumerate(tags):
@@ -26,12 +37,14 @@ def slow_mentions(tags: list[str]) -> list[tuple[str, int, int]]:
     return found
 
 
-def decoded(sequences: list[list[str]]) -> list[tuple[str, int, int]]:
+def decoded(
+    sequences: list[list[str]], known: tuple[str, ...] = TAGS, name: str = "bio"
+) -> list[tuple[str, int, int]]:
     """What the scheme makes of sequences laid end to end, in words of the whole."""
-    scheme = LabelScheme(TAGS)
+    scheme = LabelScheme(known, name)
     tags = [tag for sequence in sequences for tag in sequence]
     starts = [i == 0 for sequence in sequences for i in range(len(sequence))]
-    ids = np.array([TAGS.index(tag) for tag in tags], dtype=np.int64)
+    ids = np.array([known.index(tag) for tag in tags], dtype=np.int64)
     found = scheme.decode(ids, np.array(starts, dtype=bool))
     labels = [scheme.entity_labels[number] for number in found.label]
     return list(zip(labels, found.first.tolist(), found.last.tolist(), strict=True))
@@ -57,6 +70,87 @@ def test_repair_rules(tags, mentions):
 @given(SEQUENCES)
 def test_decode_agrees_with_seqeval_and_with_the_slow_loop(tags):
     assert decoded([tags]) == slow_mentions(tags) == get_entities(tags)
+
+
+BILOU_TAGS = ("O", *(f"{prefix}-{label}" for label in ("A", "B") for prefix in "BILU"))
+TO_IOBES = str.maketrans("LU", "ES")
+
+
+def all_sequences(tags: tuple[str, ...], longest: int) -> list[list[str]]:
+    return [list(s) for n in range(longest + 1) for s in product(tags, repeat=n)]
+
+
+def test_bilou_is_repaired_as_seqeval_does_by_default():
+    """Every sequence of four tags, impossible ones too. seqeval's default knows E and S only."""
+    for tags in all_sequences(BILOU_TAGS, 4):
+        iobes = [tag[:1].translate(TO_IOBES) + tag[1:] for tag in tags]
+        expected = get_entities(iobes)
+        assert decoded([tags], BILOU_TAGS, "bilou") == expected
+        known = tuple(tag[:1].translate(TO_IOBES) + tag[1:] for tag in BILOU_TAGS)
+        assert decoded([iobes], known, "bilou") == expected
+
+
+def test_bilou_that_is_possible_is_what_seqeval_finds_strictly():
+    """Of impossible sequences seqeval's schemes drop what is not whole; here nothing is lost."""
+    possible = 0
+    for tags in all_sequences(BILOU_TAGS, 4):
+        iobes = [tag[:1].translate(TO_IOBES) + tag[1:] for tag in tags]
+        found = decoded([tags], BILOU_TAGS, "bilou")
+        for sequence, scheme in ((tags, SEQEVAL_BILOU), (iobes, IOBES)):
+            [strict] = Entities([sequence], scheme).entities
+            whole = [(e.tag, e.start, e.end - 1) for e in strict]
+            if sum(b - a + 1 for _, a, b in whole) == sum(tag != "O" for tag in tags):
+                possible += 1
+                assert found == whole
+    assert possible > 300
+
+
+@pytest.mark.parametrize(
+    ("tags", "mentions"),
+    [
+        ("B-A I-A L-A", [("A", 0, 2)]),
+        ("U-A U-A", [("A", 0, 0), ("A", 1, 1)]),
+        ("B-A O", [("A", 0, 0)]),
+        ("O L-A O", [("A", 1, 1)]),
+        ("I-A L-A I-A", [("A", 0, 1), ("A", 2, 2)]),
+        ("B-A L-B", [("A", 0, 0), ("B", 1, 1)]),
+        ("U-A L-A", [("A", 0, 0), ("A", 1, 1)]),
+    ],
+)
+def test_bilou_repair_rules(tags, mentions):
+    assert decoded([tags.split()], BILOU_TAGS, "bilou") == mentions
+
+
+@given(st.lists(st.sampled_from(["O", "A", "B", "I-131"]), max_size=8))
+def test_plain_labels_join_their_neighbours(tags):
+    known = ("O", "A", "B", "I-131")
+    expected = [f"I-{tag}" if tag != "O" else tag for tag in tags]
+    assert decoded([tags], known, "plain") == slow_mentions(expected)
+    assert decoded([["A"], ["A"]], known, "plain") == [("A", 0, 0), ("A", 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme"),
+    [
+        (["O", "B-A", "I-A"], "bio"),
+        (["I-A", "O"], "bio"),
+        (["O", "B-A", "I-A", "L-A", "U-A"], "bilou"),
+        (["O", "B-A", "I-A", "E-A", "S-A"], "bilou"),
+        (["O", "A", "Sign_symptom"], "plain"),
+    ],
+)
+def test_the_scheme_is_seen_in_the_tags(tags, scheme):
+    assert find_scheme(tags) == scheme
+    assert LabelScheme(tags, scheme).tags == tuple(tags)
+
+
+def test_tags_of_two_kinds_are_refused():
+    with pytest.raises(ValueError, match=r"some of the tags .* have a prefix"):
+        find_scheme(["O", "B-A", "A"])
+    with pytest.raises(ValueError, match=r"'A' is not O, B-<label>, .* or S-<label>: use BILOU"):
+        LabelScheme(["O", "A"], "bilou")
+    with pytest.raises(ValueError, match="label_scheme is 'iob', not one of bio, bilou, plain"):
+        LabelScheme(["O"], "iob")
 
 
 @given(st.lists(SEQUENCES, max_size=8))

@@ -70,7 +70,7 @@ def test_a_missing_folder_or_manifest(folder, tmp_path):
     refused(tmp_path / "nowhere", "no model package at", "--model names a folder")
     refused(folder / WEIGHTS, "no model package at")
     (folder / "ner_model.json").unlink()
-    refused(folder, "has no ner_model.json", "jobs/fine_tune_ner.py writes packages")
+    refused(folder, "has no ner_model.json", "jobs/import_model.py write packages")
 
 
 @pytest.mark.parametrize("name", list(CONTENTS))
@@ -190,6 +190,7 @@ BASE = ModelManifest("ner", LABELS, {WEIGHTS: "w", CONFIG: "c", TOKENIZER: "t", 
         {"files": {**BASE.files, CONFIG: "x"}},
         {"files": {**BASE.files, TOKENIZER: "x"}},
         {"format_version": 2},
+        {"label_scheme": "plain"},
     ],
 )
 def test_the_fingerprint_changes_with_what_changes_predictions(change):
@@ -210,6 +211,13 @@ def test_the_fingerprint_changes_with_what_changes_predictions(change):
 def test_the_fingerprint_stays_with_what_only_informs(change):
     assert replace(BASE, **change).fingerprint == BASE.fingerprint
     assert re.fullmatch("[0-9a-f]{64}", BASE.fingerprint)
+
+
+def test_the_fingerprint_of_a_bio_package_is_that_of_earlier_releases():
+    files = dict.fromkeys((WEIGHTS, CONFIG, TOKENIZER), "0" * 64)
+    assert ModelManifest("n", ("O", "B-A", "I-A"), files).fingerprint == (
+        "1c76c7455cbe9457039cc077f3f6268bc52417a6565216834911498a70d22396"
+    )
 
 
 def test_the_fingerprint_survives_writing_and_reading(folder):

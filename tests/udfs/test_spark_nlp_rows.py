@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 from udfs.errors import PredictionError
 from udfs.model_package import load_manifest
+from udfs.score_calibration import UNCALIBRATED, ScoreCalibration
 from udfs.spark_nlp_answers import rows_to_predictions
 from udfs.spark_nlp_rows import (
     PIECES_PER_ROW,
@@ -115,11 +117,18 @@ def rows_of(texts: Sequence[str], rule: WindowRule) -> list[dict]:
     return [row for batch in windows_to_rows(batches_of(texts), rule) for row in batch.to_pylist()]
 
 
-def predict(texts: Sequence[str], package: Path, rule: WindowRule, score: Score) -> list[dict]:
+def predict(
+    texts: Sequence[str],
+    package: Path,
+    rule: WindowRule,
+    score: Score,
+    calibration: ScoreCalibration = UNCALIBRATED,
+) -> list[dict]:
     """The predictions of these windows, in their order."""
     rows = SparkNlp(package, score).tag(windows_to_rows(batches_of(texts, 30), rule))
     tags = load_manifest(package).labels
-    found = [row for batch in rows_to_predictions(rows, tags) for row in batch.to_pylist()]
+    answers = rows_to_predictions(rows, tags, calibration)
+    found = [row for batch in answers for row in batch.to_pylist()]
     found.sort(key=lambda row: row["window_hash"])
     assert [row["window_hash"] for row in found] == [f"{i:08x}" for i in range(len(texts))]
     return found
@@ -133,6 +142,22 @@ def assert_same(found: dict, expected) -> None:
     )
     assert found["wordpieces"] == expected.wordpieces
     assert found["unread_characters"] == expected.unread_characters
+
+
+def test_both_engines_calibrate_scores(
+    random_package, rule, classifier, model, monkeypatch
+) -> None:
+    calibration = ScoreCalibration(1.5, {"Chemical": -1.0, "Disease": 0.5})
+    texts = ["the aspirin and fever", "no headache, aspirin"]
+    plain = classifier.predict(texts)
+    calibrated = replace(classifier.manifest, calibration=calibration)
+    monkeypatch.setattr(classifier, "manifest", calibrated)
+    expected = classifier.predict(texts)
+    assert expected != plain
+    for one, other in zip(
+        predict(texts, random_package, rule, model, calibration), expected, strict=True
+    ):
+        assert_same(one, other)
 
 
 @pytest.mark.parametrize("tokens_per_row", [1, 64, 4096])

@@ -52,13 +52,18 @@ def write_conll(documents: Sequence[Document], path: Path) -> Losses:
     return +losses
 
 
-def _lines(document: Document, losses: Losses) -> list[str]:
-    text = document.text
-    sentences = [
+def sentence_tokens(text: str) -> list[list[tuple[int, int]]]:
+    """Begin and end of each token, sentence by sentence; sentences without a token are left out."""
+    sentences = (
         [match.span() for match in _TOKEN.finditer(text, begin, end)]
         for begin, end in segment_note(text)
-    ]
-    sentences = [words for words in sentences if words]
+    )
+    return [words for words in sentences if words]
+
+
+def _lines(document: Document, losses: Losses) -> list[str]:
+    text = document.text
+    sentences = sentence_tokens(text)
     kept = "\n".join(" ".join(text[b:e] for b, e in words) for words in sentences)
     losses[WHITE_SPACE] += kept != text
     words = [word for sentence in sentences for word in sentence]

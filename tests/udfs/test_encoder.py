@@ -7,19 +7,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertForTokenClassification
 
-from udfs.bert_config import BertConfig
-from udfs.bert_encoder import BertEncoder
+from udfs.encoder import Encoder
+from udfs.encoder_config import EncoderConfig
 from udfs.errors import ModelPackageError
 
 CPU = torch.device("cpu")
 N_LABELS = 5
 
 
-def encoder(
-    folder: Path, dtype: torch.dtype = torch.float32, n_labels: int = N_LABELS
-) -> BertEncoder:
-    config = BertConfig.from_file(folder / "config.json")
-    return BertEncoder(folder / "model.safetensors", config, n_labels, CPU, dtype)
+def encoder(folder: Path, dtype: torch.dtype = torch.float32, n_labels: int = N_LABELS) -> Encoder:
+    config = EncoderConfig.from_file(folder / "config.json")
+    return Encoder(folder / "model.safetensors", config, n_labels, CPU, dtype)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,7 @@ def reference(random_package: Path) -> BertForTokenClassification:
     ids=lambda x: "-".join(map(str, x)),
 )
 def test_logits_are_those_of_transformers(random_package, reference, lengths):
-    config = BertConfig.from_file(random_package / "config.json")
+    config = EncoderConfig.from_file(random_package / "config.json")
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(config.vocab_size, (len(lengths), max(lengths)), generator=generator)
     read = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
@@ -146,11 +144,16 @@ def test_weights_that_are_missing_or_pickled(package):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model_type": "roberta"}, ["model_type is 'roberta'", "runs 'bert' only"]),
+        (
+            {"model_type": "electra"},
+            ["model_type is 'electra'", "runs 'albert', 'bert', 'distilbert', 'roberta' only"],
+        ),
+        ({"model_type": ["bert"]}, ["model_type is ['bert']"]),
         ({"model_type": ...}, ["model_type is None"]),
         ({"model_type": None}, ["model_type is None"]),
-        ({"hidden_act": "relu"}, ["hidden_act is 'relu'", "runs 'gelu' only"]),
-        ({"hidden_act": "gelu_new"}, ["hidden_act is 'gelu_new'"]),
+        ({"hidden_act": "relu"}, ["hidden_act is 'relu'", "runs 'gelu', 'gelu_new' only"]),
+        ({"hidden_act": None}, ["hidden_act is None"]),
+        ({"is_decoder": True}, ["is_decoder is True", "runs False only"]),
         (
             {"position_embedding_type": "relative_key"},
             ["position_embedding_type is 'relative_key'"],
@@ -181,5 +184,5 @@ def test_a_config_that_is_no_json_object(package, content):
 def test_the_config_of_a_hub_is_read(random_package):
     raw = json.loads((random_package / "config.json").read_text())
     assert "architectures" in raw or "id2label" in raw  # more keys than ours, as hubs have them
-    config = BertConfig.from_file(random_package / "config.json")
+    config = EncoderConfig.from_file(random_package / "config.json")
     assert (config.hidden_size, config.num_attention_heads, config.num_hidden_layers) == (32, 4, 2)

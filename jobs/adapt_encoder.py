@@ -1,0 +1,135 @@
+"""Let a base model read unlabelled text of the field before it is fine-tuned.
+
+    python jobs/adapt_encoder.py --text NOTES.jsonl --output build/my-base
+    python jobs/fine_tune_ner.py --base-model build/my-base …
+
+Masked-language-model training with whole words hidden. The folder that it writes holds what was
+learnt of the text: treat it as the text is treated. Exit codes: 0 done, 1 failed, 2 bad settings or
+input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.adaptation_settings import AdaptationSettings
+from training.unlabelled_text import read_texts
+from udfs.errors import ClinspanError, InputError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(
+        description="Masked-language-model training of a base model on unlabelled text.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--text",
+        metavar="PATH",
+        type=Path,
+        action="append",
+        required=True,
+        help=".txt, .jsonl or a folder of them; may be given several times",
+    )
+    add("--text-key", metavar="NAME", default="text", help="of the records of .jsonl")
+    add("--output", metavar="FOLDER", type=Path, required=True, help="new folder")
+    add("--base-model", metavar="FOLDER", type=Path, help="a BERT encoder (default: MiniLM)")
+    add("--experiment", metavar="NAME", default="clinspan-encoder", help="MLflow experiment")
+    add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads")
+    add("--device", metavar="NAME", default="cpu", help="cpu, cuda or cuda:INDEX")
+    add("--resume", action="store_true", help="go on with a training that was killed")
+    add(
+        "--checkpoint-steps",
+        metavar="N",
+        type=int,
+        default=500,
+        help="steps between two checkpoints inside an epoch, 0 for none",
+    )
+    for setting in dataclasses.fields(AdaptationSettings):
+        add(
+            "--" + setting.name.replace("_", "-"),
+            metavar="X",
+            type=type(setting.default),
+            default=setting.default,
+            help=setting.metadata["meaning"],
+        )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses, trains, writes; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        adapt(arguments)
+    except (ClinspanError, OSError) as error:
+        print(f"adapt_encoder: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    return 0
+
+
+def adapt(arguments: argparse.Namespace) -> None:
+    """Runs what the arguments ask for and shows how it goes."""
+    names = [setting.name for setting in dataclasses.fields(AdaptationSettings)]
+    settings = AdaptationSettings(**{name: getattr(arguments, name) for name in names})
+    texts = read_texts(arguments.text, arguments.text_key)
+    # torch and transformers take seconds to import: --help and absent files do not wait.
+    import torch
+    import transformers
+    from rich.console import Console
+
+    from training.encoder_adaptation import (
+        AdaptationRequest,
+        Watcher,
+        adapt_encoder,
+        check_adaptation,
+    )
+    from training.experiment_log import ExperimentLog
+    from training.terminal import show_share, training_progress
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    torch.set_num_threads(arguments.threads)
+    request = AdaptationRequest(
+        texts=texts,
+        output=arguments.output,
+        base_model=arguments.base_model,
+        device=arguments.device,
+        checkpoint_steps=arguments.checkpoint_steps,
+        resume=arguments.resume,
+    )
+    check_adaptation(request)  # before the log has a run of it
+    console = Console()
+    parameters = {**dataclasses.asdict(settings), "texts": len(texts)}
+    with (
+        ExperimentLog(arguments.experiment, arguments.output.resolve().name, parameters) as log,
+        training_progress(console) as bar,
+    ):
+        steps = itertools.count(1)
+
+        def on_step(fraction: float, loss: float) -> None:
+            log.log_metric("train/loss", loss, next(steps))
+            show_share(bar, fraction, f"loss {loss:.4f}")
+
+        def on_held_out(epochs: int, loss: float) -> None:
+            log.log_metric("held_out/loss", loss, epochs)
+            console.print(
+                f"after {epochs} epochs, held-out text: loss {loss:.4f}, "
+                f"perplexity {math.exp(min(loss, 20)):.1f}"
+            )
+
+        adapted = adapt_encoder(request, settings, Watcher(on_step, on_held_out))
+    head = "the head that guesses words was new" if adapted.head_is_new else "with its own head"
+    console.print(f"{arguments.output}: {adapted.wordpieces:,} word-pieces an epoch, {head}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What training knows of the families of encoders: which folder is a base model, how its dropout is
+set, how deep a parameter lies.
+
+The families themselves are udfs.model_families'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
+
+from udfs.encoder_config import EncoderConfig
+from udfs.errors import InputError
+from udfs.model_families import FAMILIES
+from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS
+
+
+def check_base_model(folder: Path) -> None:
+    """Raises InputError where files are missing, ModelPackageError where the family is unknown."""
+    missing = [name for name in (CONFIG, WEIGHTS, TOKENIZER) if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"base model {folder} must be a folder of {', '.join(sorted(FAMILIES))}; "
+            f"it lacks {', '.join(missing)}"
+        )
+    EncoderConfig.from_file(folder / CONFIG)
+
+
+def open_base_model(
+    folder: Path, tags: Sequence[str], max_wordpieces: int, dropout: float
+) -> PreTrainedModel:
+    """The encoder of a folder with a fresh token-classification head.
+
+    Raises InputError where the folder is no base model or its inputs are too short. Nothing is
+    fetched or unpickled.
+    """
+    check_base_model(folder)
+    shape = EncoderConfig.from_file(folder / CONFIG)
+    if max_wordpieces > shape.longest_piece:
+        raise InputError(
+            f"max_wordpieces {max_wordpieces} must not exceed the base model's "
+            f"{shape.longest_piece} positions"
+        )
+    config = AutoConfig.from_pretrained(
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        num_labels=len(tags),
+        id2label=dict(enumerate(tags)),
+        label2id={tag: number for number, tag in enumerate(tags)},
+    )
+    for key in shape.family.dropout_keys:
+        setattr(config, key, dropout)
+    model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
+        folder,
+        config=config,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        dtype=torch.float32,
+    )
+    return model
+
+
+def depths(model: PreTrainedModel) -> tuple[dict[str, int], int]:
+    """How deep each parameter lies, and the head's depth: 0 are the embeddings, 1 the first layer.
+
+    Layers that share their weights (ALBERT) lie at one depth.
+    """
+    family = FAMILIES[model.config.model_type]
+    before = family.layer_prefix.partition("{0}")[0]
+    names = [name for name, _ in model.named_parameters()]
+    layer = {
+        name: int(name.removeprefix(before).split(".")[0])
+        for name in names
+        if name.startswith(before)
+    }
+    head = max(layer.values(), default=-1) + 2
+    embeddings = (f"{family.prefix}embeddings.", f"{family.projection}.")
+    return {
+        name: layer[name] + 1 if name in layer else 0 if name.startswith(embeddings) else head
+        for name in names
+    }, head

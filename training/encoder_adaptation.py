@@ -1,0 +1,210 @@
+"""Base model + unlabelled text -> base model that has read it: masked-language-model training.
+
+Owns what is held out to see whether it helps, going on after a kill, and the folder that it writes,
+which `find_base_model` takes. No text is logged or written. Knows nothing of the command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedModel
+
+from training.adaptation_settings import AdaptationSettings
+from training.checkpoints import (
+    Checkpoints,
+    SavedState,
+    check_unfinished,
+    remove_work_folder,
+    work_folder,
+)
+from training.examples import shuffled_batches
+from training.masked_training import MaskedTraining
+from training.model_package import (
+    TOKENIZER_CONFIG,
+    VOCABULARY,
+    check_output_folder,
+    find_base_model,
+)
+from training.word_masking import TextPiece, encode_texts
+from udfs.devices import resolve_device
+from udfs.errors import InputError
+from udfs.model_package import TOKENIZER, WEIGHTS, sha256_of
+from udfs.tokenization import WindowTokenizer
+
+HELD_OUT_SHARE = 20  # one text in so many is not trained on
+HEAD = "cls.predictions"
+
+
+@dataclass(frozen=True)
+class AdaptationRequest:
+    """What is read by which base model (None: the installed one), and where the new one goes.
+
+    `checkpoint_steps` and `resume` are as in a TrainingRequest.
+    """
+
+    texts: Sequence[str]
+    output: Path
+    base_model: Path | None = None
+    device: str = "cpu"
+    checkpoint_steps: int = 500
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told: of steps the fraction of the run that is done and the loss; of the held-out text
+    how many epochs are done and the loss on it, in nats for each hidden word-piece."""
+
+    on_step: Callable[[float, float], None]
+    on_held_out: Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """Whether the head that guesses words was new, and the word-pieces of one epoch."""
+
+    head_is_new: bool
+    wordpieces: int
+
+
+def check_adaptation(request: AdaptationRequest) -> None:
+    """Raises InputError where base model, output or device cannot be used; writes nothing."""
+    check_output_folder(request.output)
+    check_unfinished(request.output, request.resume)
+    find_base_model(request.base_model)
+    resolve_device(request.device)
+    if request.checkpoint_steps < 0:
+        raise InputError(f"checkpoint_steps {request.checkpoint_steps} must be at least 0")
+
+
+def adapt_encoder(
+    request: AdaptationRequest, settings: AdaptationSettings, watcher: Watcher
+) -> Adapted:
+    """Trains and writes the folder `request.output`.
+
+    Raises InputError where the request cannot be met. The same request gives the same weights on
+    the same machine, also where it goes on after a kill.
+    """
+    check_adaptation(request)
+    folder = find_base_model(request.base_model)
+    torch.manual_seed(settings.seed)
+    model, head_is_new = _load(folder, settings)
+    model.to(resolve_device(request.device))
+    tokenizer = WindowTokenizer.from_file(folder / TOKENIZER)
+    mask_id = Tokenizer.from_file(str(folder / TOKENIZER)).token_to_id("[MASK]")
+    if mask_id is None:
+        raise InputError(f"base model {folder}: its tokenizer has no [MASK]")
+    read = [text for place, text in enumerate(request.texts, 1) if place % HELD_OUT_SHARE]
+    kept = [text for place, text in enumerate(request.texts, 1) if not place % HELD_OUT_SHARE]
+    pieces = encode_texts(read, tokenizer, settings.max_wordpieces)
+    if not pieces:
+        raise InputError("there is nothing to train on: no text has a word")
+    identity = {
+        **dataclasses.asdict(settings),
+        "texts_digest": _digest(request.texts),
+        "base_model_sha256": sha256_of(folder / WEIGHTS),
+    }
+    checkpoints = Checkpoints(work_folder(request.output), identity, request.checkpoint_steps)
+    training = MaskedTraining(model, tokenizer, mask_id, settings)
+    held_out = encode_texts(kept, tokenizer, settings.max_wordpieces)
+    saved = checkpoints.load()
+    try:
+        _train(training, pieces, held_out, settings, checkpoints, saved, watcher)
+    except InputError:  # with these settings it cannot succeed
+        remove_work_folder(request.output)
+        raise
+    _write(request.output, model.to("cpu"), folder)
+    remove_work_folder(request.output)
+    return Adapted(head_is_new, sum(len(piece.ids) for piece in pieces))
+
+
+def _train(
+    training: MaskedTraining,
+    pieces: Sequence[TextPiece],
+    held_out: Sequence[TextPiece],
+    settings: AdaptationSettings,
+    checkpoints: Checkpoints,
+    saved: SavedState | None,
+    watcher: Watcher,
+) -> None:
+    epoch, done, order = 0, 0, random.Random(settings.seed)
+    if saved is not None:
+        training.restore(saved.tensors, saved.values["steps"])
+        epoch, done = saved.values["epoch"], saved.values["batches_done"]
+        version, numbers, gauss = saved.values["order"]
+        order.setstate((version, tuple(numbers), gauss))
+    elif held_out:
+        watcher.on_held_out(0, training.held_out_loss(held_out))
+
+    def save(epoch: int, batches_done: int, order: object) -> None:
+        values = {"epoch": epoch, "batches_done": batches_done, "order": order}
+        values["steps"] = training.steps
+        checkpoints.save(training.steps, values, training.state())
+
+    while epoch < settings.epochs:
+        before = order.getstate()
+        hidden = training.hidden(pieces, epoch + 1)
+        batches = shuffled_batches(hidden, settings.batch_wordpieces, order)
+        for index, batch in enumerate(batches[done:], start=done):
+            loss = training.step(batch, (epoch + index / len(batches)) / settings.epochs)
+            watcher.on_step((epoch + (index + 1) / len(batches)) / settings.epochs, loss)
+            every = checkpoints.every_steps
+            if every and training.steps % every == 0:
+                save(epoch, index + 1, before)
+        epoch, done = epoch + 1, 0
+        save(epoch, 0, order.getstate())
+        if held_out:
+            watcher.on_held_out(epoch, training.held_out_loss(held_out))
+
+
+def _load(folder: Path, settings: AdaptationSettings) -> tuple[PreTrainedModel, bool]:
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if config.model_type != "bert":
+        raise InputError(f"base model {folder} is of type {config.model_type!r}, not 'bert'")
+    if settings.max_wordpieces > config.max_position_embeddings:
+        raise InputError(
+            f"max_wordpieces {settings.max_wordpieces} must not exceed the base model's "
+            f"{config.max_position_embeddings} positions"
+        )
+    model, loading = AutoModelForMaskedLM.from_pretrained(
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )
+    return model, any(name.startswith(HEAD) for name in loading["missing_keys"])
+
+
+def _digest(texts: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(len(content).to_bytes(8, "big") + content)
+    return digest.hexdigest()
+
+
+def _write(output: Path, model: PreTrainedModel, base_model: Path) -> None:
+    """All of the folder or nothing of it."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    try:
+        model.save_pretrained(draft)
+        for name in (TOKENIZER, VOCABULARY, TOKENIZER_CONFIG):
+            if (base_model / name).is_file():
+                shutil.copyfile(base_model / name, draft / name)
+        os.replace(draft, output)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise

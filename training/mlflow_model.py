@@ -1,0 +1,99 @@
+"""Model package ↔ model of MLflow: a folder with `MLmodel`, a signature and the package as it is.
+
+Nothing is pickled: MLflow's python_function flavour names this module, which opens the package. So
+`mlflow.pyfunc.load_model` works wherever this project is importable. Reading our own part of the
+folder needs no MLflow.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from udfs.errors import InputError
+from udfs.label_scheme import Span
+from udfs.model_package import MANIFEST
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MODEL = "model"  # artifact folder of a run
+_PACKAGE = "model_package"
+# What the package needs beside this project; MLflow would import all to find out.
+_REQUIREMENTS = ("torch", "numpy", "pandas", "safetensors", "tokenizers")
+
+
+def write_mlflow_model(package: Path, target: Path) -> None:
+    """Writes a package as a model of MLflow into a new folder."""
+    from mlflow import pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import Array, Object, Property
+
+    entity = Object(
+        [
+            Property(name, kind)
+            for name, kind in (
+                *(("begin", "long"), ("end", "long")),
+                *(("label", "string"), ("score", "double")),
+            )
+        ]
+    )
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", "text")]),
+        outputs=Schema([ColSpec(Array(entity), "entities")]),
+    )
+    requirements = [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
+    with tempfile.TemporaryDirectory(prefix="clinspan-package-") as scratch:
+        # The folder in MLflow's model is called as the one that is given.
+        named = shutil.copytree(package, Path(scratch) / _PACKAGE)
+        with warnings.catch_warnings():
+            # An example would be text; the signature says what goes in.
+            warnings.filterwarnings("ignore", message=".*input example was not provided")
+            pyfunc.save_model(
+                path=str(target),
+                loader_module=__name__,
+                data_path=str(named),
+                signature=signature,
+                pip_requirements=requirements,
+            )
+
+
+def find_package(model: Path) -> Path:
+    """The package in a model of MLflow; a plain package is one itself. Raises InputError."""
+    for folder in (model / "data" / _PACKAGE, model):
+        if (folder / MANIFEST).is_file():
+            return folder
+    raise InputError(f"{model} holds no model package: jobs/promote_model.py registers models")
+
+
+class ExtractionModel:
+    """What MLflow calls: texts in, entities out, through the production path."""
+
+    def __init__(self, folder: Path) -> None:
+        from udfs.token_classifier import TokenClassifier
+
+        self._classifier = TokenClassifier.load(folder)
+
+    def predict(self, model_input: DataFrame, params: dict[str, Any] | None = None) -> DataFrame:
+        """A column `text` → a column `entities` of begin, end, label and score."""
+        import pandas
+
+        from udfs.note_annotation import find_entities
+
+        found = [find_entities(text, self._classifier) for text in model_input["text"]]
+        rows = [[_entity(span) for span in spans] for spans in found]
+        return pandas.DataFrame({"entities": rows}, index=model_input.index)
+
+
+def _entity(span: Span) -> dict[str, Any]:
+    return {"begin": span.begin, "end": span.end, "label": span.label, "score": span.score}
+
+
+def _load_pyfunc(path: str) -> ExtractionModel:
+    """The name that MLflow calls with the folder of the package."""
+    return ExtractionModel(Path(path))

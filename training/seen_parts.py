@@ -1,0 +1,31 @@
+"""Whether a model was trained on a part of a corpus, by the digest in its package."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from training.corpora import PARTS, read_corpus
+from training.corpus import digest_documents
+from udfs.errors import InputError
+from udfs.model_package import ModelManifest
+
+
+def refuse_seen_part(manifest: ModelManifest, corpus: str, part: str) -> None:
+    """Raises InputError where the part, alone or with others of the corpus, is what the model was
+    trained on. Other training data are not recognised.
+    """
+    documents = {}
+    for name in PARTS:
+        try:
+            documents[name] = read_corpus(corpus, [name])
+        except InputError:
+            continue  # a corpus need not have all parts
+    for number in range(1, len(documents) + 1):
+        for parts in combinations(documents, number):
+            together = [document for name in parts for document in documents[name]]
+            if part in parts and digest_documents(together) == manifest.training_data_digest:
+                raise InputError(
+                    f"the model {manifest.name} was trained on the {' and '.join(parts)} parts of "
+                    f"this corpus, so its scores on {part} are not what they are on other texts; "
+                    "name a part that it has not seen"
+                )

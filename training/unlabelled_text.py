@@ -1,0 +1,42 @@
+"""Unlabelled texts from files: text files, folders of them, and JSON Lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.corpus_forms.source_lines import read_records, read_text, string
+from udfs.errors import InputError
+
+
+def read_texts(paths: Sequence[Path], text_key: str) -> list[str]:
+    """The texts of files: `.txt` is a text, `.jsonl` and `.jsonl.gz` have one in each record, a
+    folder means the files of these kinds in it and below it, by name.
+
+    Raises InputError where a path is neither, a record has no text, or there is no text at all.
+    """
+    texts = [text for path in paths for file in _files(path) for text in _read(file, text_key)]
+    if not any(text.strip() for text in texts):
+        raise InputError("there is no text in the files of --text")
+    return texts
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = [file for file in sorted(path.rglob("*")) if file.is_file() and _kind(file)]
+    else:
+        found = [path] if path.is_file() and _kind(path) else []
+    if not found:
+        raise InputError(f"{path} must be a .txt or .jsonl file, or a folder that holds some")
+    return found
+
+
+def _kind(file: Path) -> str:
+    name = file.name.removesuffix(".gz")
+    return next((kind for kind in (".txt", ".jsonl") if name.endswith(kind)), "")
+
+
+def _read(file: Path, text_key: str) -> list[str]:
+    if _kind(file) == ".txt":
+        return [read_text(file)]
+    return [string(place, record.get(text_key), text_key) for place, record in read_records(file)]
