@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from pipelines import schemas
 from pipelines.caching import kept
+from pipelines.concurrency import side_by_side
 from pipelines.entity_extraction import annotate_notes, entities_of
 from pipelines.entity_table import delete_rows, replace_notes, update_rows
 from pipelines.table_root import TableRoot
@@ -86,10 +87,13 @@ def write_notes(
         if results.known is not None:
             marked = results.known.select("note_id", F.lit(model).alias("model"))
             _mark(spark, root, marked, "note_id", "model")
-        replace_notes(spark, root, schemas.NOTE_WINDOWS, windows, ids)
-        entities = entities_of(notes).join(_details(due), "note_id", "inner")
-        go_on()
-        replace_notes(spark, root, schemas.ENTITIES, stamp.on(entities), ids, model)
+        entities = stamp.on(entities_of(notes).join(_details(due), "note_id", "inner"))
+        # Neither needs the other; most of what a small write takes is one thread's planning.
+        side_by_side(
+            spark,
+            lambda: replace_notes(spark, root, schemas.NOTE_WINDOWS, windows, ids),
+            lambda: replace_notes(spark, root, schemas.ENTITIES, entities, ids, model),
+        )
         ledger = stamp.on(_ledger_rows(notes, results))
         go_on()
         replace_notes(spark, root, schemas.PROCESSED_NOTES, ledger, ids, model)

@@ -1,0 +1,50 @@
+"""Works side by side: all end, the first error is told."""
+
+import threading
+
+import pytest
+from pyspark.sql import SparkSession
+
+from pipelines.concurrency import side_by_side
+
+
+def test_works_go_on_at_the_same_time(spark: SparkSession) -> None:
+    meeting = threading.Barrier(2, timeout=10)
+    met: list[int] = []
+
+    def work() -> None:
+        meeting.wait()  # breaks where the other does not come
+        met.append(spark.range(3).count())
+
+    side_by_side(spark, work, work)
+
+    assert met == [3, 3]
+
+
+def test_an_error_is_raised_when_all_have_ended(spark: SparkSession) -> None:
+    failed, ended = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        failed.set()
+        raise ValueError("broken")
+
+    def work() -> None:
+        failed.wait(10)
+        ended.set()
+
+    with pytest.raises(ValueError, match="broken"):
+        side_by_side(spark, fail, work)
+
+    assert ended.is_set()
+
+
+def test_threads_have_the_properties_of_the_caller(spark: SparkSession) -> None:
+    context = spark.sparkContext
+    context.setLocalProperty("clinspan.test", "here")
+    found: list[str | None] = []
+    try:
+        side_by_side(spark, lambda: found.append(context.getLocalProperty("clinspan.test")))
+    finally:
+        context.setLocalProperty("clinspan.test", None)
+
+    assert found == ["here"]
