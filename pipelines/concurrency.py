@@ -6,11 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from pyspark import inheritable_thread_target
-from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
 
 
-def side_by_side(spark: SparkSession, *works: Callable[[], None]) -> None:
+def side_by_side(*works: Callable[[], None]) -> None:
     """Runs each in a thread of its own and returns when all have ended.
 
     Job groups and other local properties of the caller hold in the threads.
@@ -18,9 +17,9 @@ def side_by_side(spark: SparkSession, *works: Callable[[], None]) -> None:
     Raises:
         Exception: that of the first in the order given that failed; the others have ended, too.
     """
-    # Over Spark Connect the properties are the session's, else those of the caller's JVM thread.
-    inheriting = inheritable_thread_target(spark) if is_remote() else inheritable_thread_target
+    if not is_remote():  # there, a thread of ours has no thread of the JVM with properties
+        works = tuple(map(inheritable_thread_target, works))
     with ThreadPoolExecutor(len(works)) as pool:
-        begun = [pool.submit(inheriting(work)) for work in works]
+        begun = [pool.submit(work) for work in works]
     for work in begun:
         work.result()

@@ -90,7 +90,6 @@ def write_notes(
         entities = stamp.on(entities_of(notes).join(_details(due), "note_id", "inner"))
         # Neither needs the other; most of what a small write takes is one thread's planning.
         side_by_side(
-            spark,
             lambda: replace_notes(spark, root, schemas.NOTE_WINDOWS, windows, ids),
             lambda: replace_notes(spark, root, schemas.ENTITIES, entities, ids, model),
         )

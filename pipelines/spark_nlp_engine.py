@@ -175,7 +175,7 @@ class SparkNlpEngine:
                 f"the model {self.manifest.name} reads {self.manifest.max_wordpieces} word-pieces "
                 f"at a time, Spark NLP at most {LONGEST_PIECE}: use --engine torch"
             )
-        _refuse_without_jars(spark)
+        refuse_without_jars(spark)
         from sparknlp.annotator import (  # type: ignore[import-untyped]  # ships no types
             BertForTokenClassification,
         )
@@ -193,7 +193,8 @@ class SparkNlpEngine:
         )
 
 
-def _refuse_without_jars(spark: SparkSession) -> None:
+def refuse_without_jars(spark: SparkSession) -> None:
+    """Raises InputError where the JVM of a session cannot find Spark NLP."""
     from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # ships no types
 
     loader = spark._jvm.java.lang.Thread.currentThread().getContextClassLoader()  # type: ignore[union-attr]
@@ -201,7 +202,7 @@ def _refuse_without_jars(spark: SparkSession) -> None:
         loader.loadClass(_ANNOTATOR)
     except Py4JJavaError:
         raise InputError(
-            "--engine spark_nlp: the jars of Spark NLP are not on the class path of Spark. "
+            "the jars of Spark NLP are not on the class path of Spark. "
             "`make spark-nlp` puts them there, once; a run never fetches anything"
         ) from None
 

@@ -16,12 +16,12 @@ def test_works_go_on_at_the_same_time(spark: SparkSession) -> None:
         meeting.wait()  # breaks where the other does not come
         met.append(spark.range(3).count())
 
-    side_by_side(spark, work, work)
+    side_by_side(work, work)
 
     assert met == [3, 3]
 
 
-def test_an_error_is_raised_when_all_have_ended(spark: SparkSession) -> None:
+def test_an_error_is_raised_when_all_have_ended() -> None:
     failed, ended = threading.Event(), threading.Event()
 
     def fail() -> None:
@@ -33,7 +33,7 @@ def test_an_error_is_raised_when_all_have_ended(spark: SparkSession) -> None:
         ended.set()
 
     with pytest.raises(ValueError, match="broken"):
-        side_by_side(spark, fail, work)
+        side_by_side(fail, work)
 
     assert ended.is_set()
 
@@ -43,7 +43,7 @@ def test_threads_have_the_properties_of_the_caller(spark: SparkSession) -> None:
     context.setLocalProperty("clinspan.test", "here")
     found: list[str | None] = []
     try:
-        side_by_side(spark, lambda: found.append(context.getLocalProperty("clinspan.test")))
+        side_by_side(lambda: found.append(context.getLocalProperty("clinspan.test")))
     finally:
         context.setLocalProperty("clinspan.test", None)
 
