@@ -64,9 +64,9 @@ scored on.
 
 ## Limits
 
-- It knows the kind of texts that it was trained on, see above. Against articles, clinical notes are
-  terse, misspelt and full of abbreviations, and differ from one hospital to the next; the scores say
-  nothing of that. Score it on notes of your own before you rely on it.
+- It knows the kind of texts that it was trained on, see above. Clinical notes are terser than
+  articles, misspelt and full of abbreviations, and differ from one hospital to the next; the scores
+  say nothing of that. Score it on notes of your own before you rely on it.
 - It knows the labels {entity_labels} and no others.
 - English only. An uncased base model cannot tell `AIDS` from `aids`, and none reads scripts that
   its vocabulary lacks.
