@@ -72,7 +72,7 @@ def tiny_models(tmp_path_factory):
     labels = ["Chemical", "Disease"]
     for name, epochs in (("good", 25), ("poor", 2)):
         recipe = Recipe(epochs=epochs, learning_rate=0.01, max_wordpieces=32, overlap=8)
-        model = fine_tune(base, documents[:3], labels, recipe)
+        model = fine_tune(base, documents[:3], labels, recipe).model
         digest = digest_documents(documents)
         manifest = ModelManifest(name, bio_labels(labels), {}, 32, 8, training_data_digest=digest)
         write_package(place / name, model, base, manifest, {"Command": "`train`"})
