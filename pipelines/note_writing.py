@@ -77,7 +77,7 @@ def write_notes(
         results: what was found.
         annotation: names and filters.
         stamp: what stands on the rows.
-        go_on: is called before each write; raises where this run must not write any more.
+        go_on: is called before each of these writes; raises where this run must not write any more.
     """
     due, windows = results.due, results.windows
     annotated = annotate_notes(due, windows, results.predictions, annotation)
@@ -88,6 +88,7 @@ def write_notes(
             marked = results.known.select("note_id", F.lit(model).alias("model"))
             _mark(spark, root, marked, "note_id", "model")
         entities = stamp.on(entities_of(notes).join(_details(due), "note_id", "inner"))
+        go_on()
         # Neither needs the other; most of what a small write takes is one thread's planning.
         side_by_side(
             lambda: replace_notes(spark, root, schemas.NOTE_WINDOWS, windows, ids),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import tempfile
 from pathlib import Path
 
 from training.model_card import CARD, calibration_line
-from training.model_package import check_output_folder
-from udfs.model_package import MANIFEST, ModelManifest, load_manifest, sha256_of, write_manifest
+from training.model_package import write_whole
+from udfs.model_package import ModelManifest, load_manifest
 from udfs.score_calibration import ScoreCalibration
 
 
@@ -20,25 +19,13 @@ def write_calibrated(source: Path, target: Path, calibration: ScoreCalibration) 
     exists, ModelPackageError where `source` is no sound package.
     """
     manifest = load_manifest(source)
-    check_output_folder(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+
+    def fill(draft: Path) -> None:
         for name in manifest.files:
             shutil.copyfile(source / name, draft / name)
-            (draft / name).chmod(0o644)
-        files = dict(manifest.files)
-        if CARD in files:
+        if CARD in manifest.files:
             text = (draft / CARD).read_text(encoding="utf-8")
             old, new = calibration_line(manifest.calibration), calibration_line(calibration)
             (draft / CARD).write_text(text.replace(old, new), encoding="utf-8")
-            files[CARD] = sha256_of(draft / CARD)
-        complete = dataclasses.replace(manifest, files=files, calibration=calibration)
-        write_manifest(draft, complete)
-        (draft / MANIFEST).chmod(0o644)
-        draft.chmod(0o755)
-        draft.rename(target)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    return complete
+
+    return write_whole(target, dataclasses.replace(manifest, calibration=calibration), fill)

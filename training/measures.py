@@ -40,10 +40,12 @@ from training.corpus_forms.conll_writer import sentence_tokens
 from udfs.errors import InputError
 from udfs.label_scheme import Span, spans_to_tags
 
-STRICT, EXACT, PARTIAL, TYPE, LENIENT, SEQEVAL = (
-    *("strict", "exact", "partial", "type"),
-    *("lenient", "seqeval"),
-)
+STRICT = "strict"
+EXACT = "exact"
+PARTIAL = "partial"
+TYPE = "type"
+LENIENT = "lenient"
+SEQEVAL = "seqeval"
 MEASURES = (STRICT, EXACT, PARTIAL, TYPE, LENIENT, SEQEVAL)
 OVERALL = "overall"  # all labels together: the micro average
 
@@ -86,8 +88,7 @@ def count_matches(
     """The counts of each measure; `predicted[i]` are the spans found in `gold[i]`.
 
     There is a row for each label of either and for each of `labels`. A span given twice counts
-    once. Raises InputError where documents and predictions differ in
-    number.
+    once. Raises InputError where documents and predictions differ in number.
     """
     if len(gold) != len(predicted):
         raise InputError(

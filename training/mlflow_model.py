@@ -34,15 +34,8 @@ def write_mlflow_model(package: Path, target: Path) -> None:
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import Array, Object, Property
 
-    entity = Object(
-        [
-            Property(name, kind)
-            for name, kind in (
-                *(("begin", "long"), ("end", "long")),
-                *(("label", "string"), ("score", "double")),
-            )
-        ]
-    )
+    columns = {"begin": "long", "end": "long", "label": "string", "score": "double"}
+    entity = Object([Property(name, kind) for name, kind in columns.items()])
     signature = ModelSignature(
         inputs=Schema([ColSpec("string", "text")]),
         outputs=Schema([ColSpec(Array(entity), "entities")]),

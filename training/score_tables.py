@@ -57,7 +57,7 @@ def calibration_line(evaluation: Evaluation) -> str:
 
 def calibration_table(before: MentionOutcomes, after: MentionOutcomes, title: str) -> Table:
     """How far scores are from probabilities without and with a calibration, by label."""
-    table = _table(title, "label", "mentions", "right", *("mean score", "after"), *("ECE", "after"))
+    table = _table(title, "label", "mentions", "right", "mean score", "after", "ECE", "after")
     for label in (*sorted(set(before.labels)), OVERALL):
         parts = [one if label == OVERALL else one.of_label(label) for one in (before, after)]
         first, second = (calibration_figures(part) for part in parts)

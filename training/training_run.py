@@ -29,7 +29,7 @@ from training.processes import ONE_PROCESS, Processes
 from training.recipe import Recipe
 from training.run_observer import Progress, RunObserver, score_package
 from training.scoring import Scores
-from training.training_data import TrainingData
+from training.training_data import TrainingData, form_of
 from training.training_request import JUDGED_PART, TrainingRequest
 from udfs.devices import resolve_device
 from udfs.errors import InputError
@@ -199,7 +199,7 @@ def _card_facts(
     settings = dataclasses.asdict(recipe).items()
     facts = {
         "Training data": f"{request.mix.forms}, {parts}: {len(prepared.data.documents)} documents",
-        **{f"Texts of {form}": texts_of(form) for form in request.mix.forms.split("+")},
+        **{f"Texts of {form}": texts_of(form) for form in map(form_of, request.corpora)},
         "Command": f"`{request.command}`",
         "Recipe": ", ".join(f"{name} {value}" for name, value in settings),
     }
