@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pyspark.sql import SparkSession
 
 from conf.sections import ModelSettings
 from jobs.export_model import cached_export
 from jobs.ship_to_executors import ship_model
+from pipelines.concurrency import in_background
 from pipelines.inference import Engine, TorchEngine
 from pipelines.spark_nlp_engine import (
     SparkNlpEngine,
@@ -48,4 +51,7 @@ def open_engine(spark: SparkSession, engine: Engine, distribute: str) -> Engine:
     """
     if isinstance(engine, SparkNlpEngine):
         engine.load(spark)
-    return ship_model(spark, engine, distribute)
+    ready = ship_model(spark, engine, distribute)
+    if isinstance(ready, TorchEngine):
+        in_background(partial(ready.warm_up, spark))
+    return ready

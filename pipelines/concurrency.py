@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from pyspark import inheritable_thread_target
 from pyspark.sql.utils import is_remote
@@ -23,3 +25,13 @@ def side_by_side(*works: Callable[[], None]) -> None:
         begun = [pool.submit(work) for work in works]
     for work in begun:
         work.result()
+
+
+def in_background(work: Callable[[], object]) -> None:
+    """Begins what only saves time: nobody waits for it, and nobody hears if it fails."""
+
+    def quiet() -> None:
+        with suppress(Exception):
+            work()
+
+    threading.Thread(target=quiet, daemon=True).start()

@@ -89,6 +89,22 @@ class TorchEngine:
         with IsolatedClassifier(self.loader(), self.hang_seconds) as isolated:
             yield from classify_batches(batches, isolated, self.buffer_windows)
 
+    def warm_up(self, spark: SparkSession) -> None:
+        """Has a Python worker of each slot load the model, before there is anything to score.
+
+        For local masters: there the workers wait idle while the driver plans its first queries, and
+        torch takes seconds to import. Elsewhere it does nothing, so that no executor is asked for
+        before it is known whether there is work.
+        """
+        if spark.conf.get("spark.master", "").startswith("local"):  # type: ignore[union-attr]
+            slots = task_slots(spark)
+            rows = spark.range(0, slots, 1, slots).mapInArrow(self._load_only, "id long")
+            rows.write.format("noop").mode("overwrite").save()
+
+    def _load_only(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        self.classifier()
+        yield from batches
+
     def classifier(self) -> Classifier:
         """The model in a Python worker, loaded once however many tasks and stages ask for it."""
         return self.loader()()

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
+from pipelines.concurrency import side_by_side
 from pipelines.schemas import TABLES, Table
 from udfs.errors import ClinspanError, InputError
 
@@ -149,8 +151,8 @@ def create_tables(spark: SparkSession, root: TableRoot) -> None:
     """
     if root.schema is not None:
         create_schema(spark, root.schema, "--output-schema")
-    for table in TABLES:
-        _create_table(spark, root, table)
+    # Most of a creation is one thread's planning.
+    side_by_side(*(partial(_create_table, spark, root, table) for table in TABLES))
 
 
 def _create_table(spark: SparkSession, root: TableRoot, table: Table) -> None:

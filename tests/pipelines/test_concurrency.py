@@ -5,7 +5,7 @@ import threading
 import pytest
 from pyspark.sql import SparkSession
 
-from pipelines.concurrency import side_by_side
+from pipelines.concurrency import in_background, side_by_side
 
 
 def test_works_go_on_at_the_same_time(spark: SparkSession) -> None:
@@ -48,3 +48,20 @@ def test_threads_have_the_properties_of_the_caller(spark: SparkSession) -> None:
         context.setLocalProperty("clinspan.test", None)
 
     assert found == ["here"]
+
+
+def test_work_in_the_background_is_not_waited_for_and_may_fail() -> None:
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        may_end.wait(10)
+        ended.set()
+        raise ValueError("broken")
+
+    in_background(work)
+
+    assert begun.wait(10)
+    assert not ended.is_set()
+    may_end.set()
+    assert ended.wait(10)

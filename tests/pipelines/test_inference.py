@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 
 from pipelines.inference import (
@@ -72,3 +73,14 @@ def test_a_package_that_a_machine_does_not_have_is_told_with_the_mend(tmp_path: 
     engine = TorchEngine(tmp_path / "absent", "fingerprint")
     with pytest.raises(ModelPackageError, match=r"absent on the executor .*must be ship"):
         engine.classifier()
+
+
+def test_warming_up_loads_the_model_in_the_workers_of_this_machine(spark, tmp_path: Path) -> None:
+    engine = TorchEngine(tmp_path / "absent", "fingerprint")
+    with pytest.raises(PythonException, match=r"absent on the executor"):
+        engine.warm_up(spark)
+
+
+def test_warming_up_asks_a_cluster_for_nothing(tmp_path: Path) -> None:
+    conf = SimpleNamespace(get=lambda name, default: "spark://host:7077")
+    TorchEngine(tmp_path, "fingerprint").warm_up(SimpleNamespace(conf=conf))
