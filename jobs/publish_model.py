@@ -58,10 +58,11 @@ def _show(publication: Publication, private: bool) -> None:
     print(f"model        {manifest.name}, fingerprint {manifest.fingerprint}")
     print(f"licence      {publication.licence}")
     print(f"base model   {manifest.base_model or 'unknown'}")
+    print(f"trained on   {', '.join(publication.datasets) or 'unknown'}")
     for where, entry in publication.scores.items():
         print(f"scored       {where}: F1 {entry['scores']['overall']['f1']:.4f}")
     for file in publication.files:
-        changed = ", with this licence" if file.content is not None else ""
+        changed = ", other than in the folder" if file.content is not None else ""
         print(f"file         {file.name}, {file.size:,} bytes, {file.sha256[:12]}{changed}")
 
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.card_metadata import join_card, own_scores, split_card
+from training.card_metadata import (
+    Metadata,
+    card_metadata,
+    join_card,
+    own_scores,
+    split_card,
+    with_scores,
+)
 from training.model_card import CARD
 from udfs.errors import InputError
 from udfs.model_package import MANIFEST, ModelManifest, load_manifest, manifest_text, sha256_of
@@ -39,6 +46,7 @@ class Publication:
     repository: str
     manifest: ModelManifest
     licence: str
+    datasets: tuple[str, ...]
     files: tuple[PublishedFile, ...]
 
     @property
@@ -68,22 +76,34 @@ def prepare_publication(folder: Path, repository: str, licence: str | None = Non
             f"{folder} is not scored: nobody could know how good it is. Run `python "
             f"jobs/score_model.py --model {folder} --part test --write-card` with its corpus"
         )
-    metadata, words = split_card((folder / CARD).read_text(encoding="utf-8"))
-    named = licence or metadata.get("license")
-    if not isinstance(named, str):
-        raise InputError(
-            f"the card of {folder} names no licence: give --license, such as apache-2.0, if the "
-            "licences of its base model and of its training data allow it to be published"
-        )
+    card = (folder / CARD).read_text(encoding="utf-8")
+    head, words = _head(folder, manifest, card, licence)
     changed: dict[str, bytes] = {}
-    if named != metadata.get("license"):
-        changed[CARD] = join_card({**metadata, "license": named}, words).encode()
+    if (new := join_card(head, words)) != card:
+        changed[CARD] = new.encode()
         files = {**manifest.files, CARD: hashlib.sha256(changed[CARD]).hexdigest()}
         manifest = dataclasses.replace(manifest, files=files)
         changed[MANIFEST] = manifest_text(manifest).encode()
     names = sorted({*manifest.files, MANIFEST})
     published = tuple(_published(folder / name, changed.get(name)) for name in names)
-    return Publication(repository, manifest, named, published)
+    datasets = tuple(map(str, head.get("datasets", ())))
+    return Publication(repository, manifest, head["license"], datasets, published)
+
+
+def _head(
+    folder: Path, manifest: ModelManifest, card: str, licence: str | None
+) -> tuple[Metadata, str]:
+    """The metadata of the published card, with a licence, and the words below it."""
+    metadata, words = split_card(card)
+    # A card of an earlier release has no metadata.
+    head = with_scores(metadata or card_metadata(manifest), manifest)
+    named = licence or head.get("license")
+    if not isinstance(named, str):
+        raise InputError(
+            f"the card of {folder} names no licence: give --license, such as apache-2.0, if the "
+            "licences of its base model and of its training data allow it to be published"
+        )
+    return {**head, "license": named}, words
 
 
 def _published(path: Path, content: bytes | None) -> PublishedFile:

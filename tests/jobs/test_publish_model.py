@@ -1,5 +1,6 @@
 """The job against a hub on this machine: what it sends, what it refuses, what comes back."""
 
+import dataclasses
 import importlib.util
 import shutil
 from pathlib import Path
@@ -10,8 +11,9 @@ from huggingface_hub import constants
 from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from jobs import publish_model, score_model
+from training.card_metadata import split_card
 from training.model_hub import fetch_model
-from udfs.model_package import load_manifest
+from udfs.model_package import load_manifest, sha256_of, write_manifest
 from udfs.note_annotation import find_entities
 from udfs.token_classifier import TokenClassifier
 
@@ -123,7 +125,13 @@ def test_the_card_tells_hubs_what_it_is(publish, hub, scored):
 def test_a_dry_run_asks_nothing_of_the_hub(publish, hub, scored):
     code, said, _ = publish("--license", "mit", "--dry-run")
     assert code == 0
-    for words in ("model.safetensors, ", "README.md", "licence      mit", "scored       span-json"):
+    for words in (
+        "model.safetensors, ",
+        "README.md",
+        "licence      mit",
+        "trained on   unknown",
+        "scored       span-json",
+    ):
         assert words in said
     assert "nothing was sent" in said
     assert hub.requests == []
@@ -143,6 +151,18 @@ def test_what_may_not_be_published_is_refused_before_anything_is_sent(
     assert code == 2
     assert "config.json" in error
     assert hub.requests == []
+
+
+def test_a_card_of_an_earlier_release_gets_its_head_on_the_way(publish, hub, scored, tmp_path):
+    old = Path(shutil.copytree(scored, tmp_path / "old"))
+    _, words = split_card((old / "README.md").read_text(encoding="utf-8"))
+    (old / "README.md").write_text(words, encoding="utf-8")
+    manifest = load_manifest(scored)
+    files = {**manifest.files, "README.md": sha256_of(old / "README.md")}
+    write_manifest(old, dataclasses.replace(manifest, files=files))
+    assert publish("--license", "mit", model=old)[0] == 0
+    card = hub.repositories[REPOSITORY]["files"]["README.md"].decode()
+    assert {"library_name", "model-index", "license"} <= split_card(card)[0].keys()
 
 
 def test_a_failing_hub_is_named_and_the_token_is_not(publish, hub, monkeypatch):
