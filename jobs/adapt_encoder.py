@@ -1,6 +1,7 @@
-"""Let a base model read unlabelled text of the field before it is fine-tuned.
+"""Let a base model, or a new encoder, read unlabelled text of the field before it is fine-tuned.
 
     python jobs/adapt_encoder.py --text NOTES.jsonl --output build/my-base
+    python jobs/adapt_encoder.py --text NOTES.jsonl --from-scratch albert --output build/my-albert
     python jobs/fine_tune_ner.py --base-model build/my-base …
 
 Masked-language-model training with whole words hidden. The folder that it writes holds what was
@@ -19,9 +20,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.adaptation_settings import AdaptationSettings
+from training.adaptation_settings import AdaptationSettings, NewEncoder
 from training.unlabelled_text import read_texts
 from udfs.errors import ClinspanError, InputError
+
+_SHAPE = [field for field in dataclasses.fields(NewEncoder) if field.metadata]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -41,8 +44,27 @@ def build_parser() -> argparse.ArgumentParser:
         help=".txt, .jsonl or a folder of them; may be given several times",
     )
     add("--text-key", metavar="NAME", default="text", help="of the records of .jsonl")
+    add(
+        "--each-line",
+        action="store_true",
+        help="each line of a .txt is a text of its own, such as a sentence",
+    )
     add("--output", metavar="FOLDER", type=Path, required=True, help="new folder")
-    add("--base-model", metavar="FOLDER", type=Path, help="a BERT encoder (default: MiniLM)")
+    add("--base-model", metavar="FOLDER", type=Path, help="an encoder (default: MiniLM)")
+    add(
+        "--from-scratch",
+        metavar="FAMILY",
+        help="random weights of that family (albert, bert, distilbert, roberta); of the base model "
+        "only the tokenizer is taken",
+    )
+    for shape in _SHAPE:
+        add(
+            "--" + shape.name.replace("_", "-"),
+            metavar="N",
+            type=int,
+            default=argparse.SUPPRESS,
+            help=f"with --from-scratch: {shape.metadata['meaning']} (default: {shape.default})",
+        )
     add("--experiment", metavar="NAME", default="clinspan-encoder", help="MLflow experiment")
     add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads")
     add("--device", metavar="NAME", default="cpu", help="cpu, cuda or cuda:INDEX")
@@ -80,7 +102,8 @@ def adapt(arguments: argparse.Namespace) -> None:
     """Runs what the arguments ask for and shows how it goes."""
     names = [setting.name for setting in dataclasses.fields(AdaptationSettings)]
     settings = AdaptationSettings(**{name: getattr(arguments, name) for name in names})
-    texts = read_texts(arguments.text, arguments.text_key)
+    new_encoder = _new_encoder(arguments)
+    texts = read_texts(arguments.text, arguments.text_key, arguments.each_line)
     # torch and transformers take seconds to import: --help and absent files do not wait.
     import torch
     import transformers
@@ -102,6 +125,7 @@ def adapt(arguments: argparse.Namespace) -> None:
         texts=texts,
         output=arguments.output,
         base_model=arguments.base_model,
+        new_encoder=new_encoder,
         device=arguments.device,
         checkpoint_steps=arguments.checkpoint_steps,
         resume=arguments.resume,
@@ -109,6 +133,8 @@ def adapt(arguments: argparse.Namespace) -> None:
     check_adaptation(request)  # before the log has a run of it
     console = Console()
     parameters = {**dataclasses.asdict(settings), "texts": len(texts)}
+    if new_encoder is not None:
+        parameters |= dataclasses.asdict(new_encoder)
     with (
         ExperimentLog(arguments.experiment, arguments.output.resolve().name, parameters) as log,
         training_progress(console) as bar,
@@ -129,6 +155,17 @@ def adapt(arguments: argparse.Namespace) -> None:
         adapted = adapt_encoder(request, settings, Watcher(on_step, on_held_out))
     head = "the head that guesses words was new" if adapted.head_is_new else "with its own head"
     console.print(f"{arguments.output}: {adapted.wordpieces:,} word-pieces an epoch, {head}")
+
+
+def _new_encoder(arguments: argparse.Namespace) -> NewEncoder | None:
+    shape = {field.name: vars(arguments).get(field.name) for field in _SHAPE}
+    given = {name: number for name, number in shape.items() if number is not None}
+    if arguments.from_scratch is None:
+        if given:
+            flag = "--" + next(iter(given)).replace("_", "-")
+            raise InputError(f"{flag} shapes a new encoder: give --from-scratch FAMILY too")
+        return None
+    return NewEncoder(arguments.from_scratch, **given)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from training.recipe import FLOAT32, Recipe, setting
 from udfs.errors import InputError
+from udfs.model_families import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,25 @@ class AdaptationSettings:
             warmup=self.warmup,
             precision=self.precision,
         )
+
+
+@dataclass(frozen=True)
+class NewEncoder:
+    """The shape of an encoder that starts from random weights; the command line is made from it."""
+
+    family: str
+    layers: int = setting(4, "layers (in ALBERT one layer, so many times)")
+    hidden_size: int = setting(256, "width of the layers")
+    heads: int = setting(4, "heads of attention")
+    embedding_size: int = setting(128, "width of ALBERT's embeddings; the others have hidden-size")
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise InputError(f"family {self.family!r} must be one of {', '.join(sorted(FAMILIES))}")
+        for name in ("layers", "hidden_size", "heads", "embedding_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)} must be at least 1")
+        if self.hidden_size % self.heads:
+            raise InputError(
+                f"hidden_size {self.hidden_size} must be a multiple of heads {self.heads}"
+            )

@@ -1,4 +1,5 @@
-"""Base model + unlabelled text -> base model that has read it: masked-language-model training.
+"""Base model, or a new encoder, + unlabelled text -> base model that has read it:
+masked-language-model training.
 
 Owns what is held out to see whether it helps, going on after a kill, and the folder that it writes,
 which `find_base_model` takes. No text is logged or written. Knows nothing of the command line.
@@ -15,12 +16,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedModel
+from transformers import PreTrainedModel
 
-from training.adaptation_settings import AdaptationSettings
+from training.adaptation_settings import AdaptationSettings, NewEncoder
 from training.checkpoints import (
     Checkpoints,
     SavedState,
@@ -29,6 +30,7 @@ from training.checkpoints import (
     work_folder,
 )
 from training.examples import shuffled_batches
+from training.masked_models import find_mask_id, new_masked_model, open_masked_model
 from training.masked_training import MaskedTraining
 from training.model_package import (
     TOKENIZER_CONFIG,
@@ -43,19 +45,20 @@ from udfs.model_package import TOKENIZER, WEIGHTS, sha256_of
 from udfs.tokenization import WindowTokenizer
 
 HELD_OUT_SHARE = 20  # one text in so many is not trained on
-HEAD = "cls.predictions"
 
 
 @dataclass(frozen=True)
 class AdaptationRequest:
     """What is read by which base model (None: the installed one), and where the new one goes.
 
+    `new_encoder`: random weights of that shape; of the base model only the tokenizer is taken.
     `checkpoint_steps` and `resume` are as in a TrainingRequest.
     """
 
     texts: Sequence[str]
     output: Path
     base_model: Path | None = None
+    new_encoder: NewEncoder | None = None
     device: str = "cpu"
     checkpoint_steps: int = 500
     resume: bool = False
@@ -99,24 +102,21 @@ def adapt_encoder(
     check_adaptation(request)
     folder = find_base_model(request.base_model)
     torch.manual_seed(settings.seed)
-    model, head_is_new = _load(folder, settings)
-    model.to(resolve_device(request.device))
     tokenizer = WindowTokenizer.from_file(folder / TOKENIZER)
-    mask_id = Tokenizer.from_file(str(folder / TOKENIZER)).token_to_id("[MASK]")
-    if mask_id is None:
-        raise InputError(f"base model {folder}: its tokenizer has no [MASK]")
+    if request.new_encoder is None:
+        model, head_is_new = open_masked_model(folder, settings.max_wordpieces)
+    else:
+        model = new_masked_model(request.new_encoder, tokenizer, settings.max_wordpieces)
+        head_is_new = True
+    model.to(resolve_device(request.device))
     read = [text for place, text in enumerate(request.texts, 1) if place % HELD_OUT_SHARE]
     kept = [text for place, text in enumerate(request.texts, 1) if not place % HELD_OUT_SHARE]
     pieces = encode_texts(read, tokenizer, settings.max_wordpieces)
     if not pieces:
         raise InputError("there is nothing to train on: no text has a word")
-    identity = {
-        **dataclasses.asdict(settings),
-        "texts_digest": _digest(request.texts),
-        "base_model_sha256": sha256_of(folder / WEIGHTS),
-    }
+    identity = _identity(request, settings, folder)
     checkpoints = Checkpoints(work_folder(request.output), identity, request.checkpoint_steps)
-    training = MaskedTraining(model, tokenizer, mask_id, settings)
+    training = MaskedTraining(model, tokenizer, find_mask_id(folder), settings)
     held_out = encode_texts(kept, tokenizer, settings.max_wordpieces)
     saved = checkpoints.load()
     try:
@@ -168,23 +168,17 @@ def _train(
             watcher.on_held_out(epoch, training.held_out_loss(held_out))
 
 
-def _load(folder: Path, settings: AdaptationSettings) -> tuple[PreTrainedModel, bool]:
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if config.model_type != "bert":
-        raise InputError(f"base model {folder} is of type {config.model_type!r}, not 'bert'")
-    if settings.max_wordpieces > config.max_position_embeddings:
-        raise InputError(
-            f"max_wordpieces {settings.max_wordpieces} must not exceed the base model's "
-            f"{config.max_position_embeddings} positions"
-        )
-    model, loading = AutoModelForMaskedLM.from_pretrained(
-        folder,
-        local_files_only=True,
-        use_safetensors=True,
-        dtype=torch.float32,
-        output_loading_info=True,
-    )
-    return model, any(name.startswith(HEAD) for name in loading["missing_keys"])
+def _identity(
+    request: AdaptationRequest, settings: AdaptationSettings, folder: Path
+) -> dict[str, Any]:
+    """What must be equal for a training to go on."""
+    new = request.new_encoder
+    return {
+        **dataclasses.asdict(settings),
+        "texts_digest": _digest(request.texts),
+        "base_model_sha256": sha256_of(folder / WEIGHTS),
+        "new_encoder": None if new is None else dataclasses.asdict(new),
+    }
 
 
 def _digest(texts: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from training.card_metadata import card_metadata, join_card
 from training.model_card import score_section
 from udfs.model_package import ModelManifest
 
@@ -12,7 +13,7 @@ def render_imported_card(manifest: ModelManifest, architecture: str) -> str:
     `architecture` is the class of transformers that opens it.
     """
     labels = ", ".join(manifest.scheme.entity_labels)
-    return f"""# {manifest.name}
+    words = f"""# {manifest.name}
 
 Imported from {manifest.base_model}: a `{architecture}` with {manifest.label_scheme} tags for the
 labels {labels}. Whoever trained it knows what it was trained
@@ -24,7 +25,9 @@ Clinspan takes the tag of each word from its first word-piece. Longest input:
 
 ## Scores
 
-Strict: begin, end and label must all be right, by `jobs/score_model.py`.
+Strict: begin, end and label must all be right, by `jobs/score_model.py`. In brackets the
+95 % interval, from a bootstrap over the documents.
 
 {score_section(manifest.scores)}
 """
+    return join_card(card_metadata(manifest), words)

@@ -7,7 +7,9 @@ that goes on hides the same words.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,9 +89,12 @@ class MaskedTraining:
         arrays = pad_batch(batch, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
         ids, mask, tags = (torch.from_numpy(array).to(device) for array in arrays)
         half = self._settings.precision == BFLOAT16
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+        with (
+            torch.autocast(device.type, dtype=torch.bfloat16, enabled=half),
+            _only_rows(self._model, tags >= 0),
+        ):
             logits = self._model(input_ids=ids, attention_mask=mask).logits
-        return summed_loss(logits.float(), tags, None) / (tags >= 0).sum()
+        return summed_loss(logits.float(), tags[tags >= 0][None], None) / (tags >= 0).sum()
 
     def state(self) -> dict[str, Tensor]:
         """Everything that decides how training goes on, as tensors by name."""
@@ -112,3 +117,20 @@ class MaskedTraining:
         torch.set_rng_state(tensors["random/cpu"])
         if "random/cuda" in tensors and self._model.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random/cuda"], self._model.device)
+
+
+@contextmanager
+def _only_rows(model: PreTrainedModel, rows: Tensor) -> Iterator[None]:
+    """The head sees the positions of `rows` alone, as one sequence: over all of them, the product
+    with the vocabulary would cost more than the encoder does.
+    """
+
+    def keep(_module: torch.nn.Module, _inputs: object, output: Any) -> Any:
+        output.last_hidden_state = output.last_hidden_state[rows][None]
+        return output
+
+    handle = model.base_model.register_forward_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,14 +1,22 @@
 """The words of a model package's README: what the model is, how it was made, how well it does, and
 what it is not for.
 
-Owns the text and the place of the score table in it. Knows nothing of files.
+Owns the text and the place of the score table in it; what hubs read above it is
+training.card_metadata's. Knows nothing of files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.card_metadata import (
+    card_metadata,
+    interval_of,
+    join_card,
+    split_card,
+    with_scores,
+)
 from udfs.errors import ModelPackageError
 from udfs.model_package import ModelManifest
 from udfs.score_calibration import ScoreCalibration
@@ -30,11 +38,18 @@ _SCORES_BEGIN = "<!-- scores: written by jobs/score_model.py -->"
 _SCORES_END = "<!-- end of scores -->"
 
 
-def render_card(manifest: ModelManifest, facts: Mapping[str, str]) -> str:
+def render_card(
+    manifest: ModelManifest, facts: Mapping[str, str], datasets: Sequence[str] = ()
+) -> str:
     """The card of a new package.
 
-    `facts` are lines of the table under "How it was made", such as {"Command": "`...`"}.
+    `facts` are lines of the table under "How it was made", such as {"Command": "`...`"}; `datasets`
+    are the corpora that it was trained on.
     """
+    return join_card(card_metadata(manifest, datasets, "en"), _words(manifest, facts))
+
+
+def _words(manifest: ModelManifest, facts: Mapping[str, str]) -> str:
     made = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     entity_labels = ", ".join(dict.fromkeys(tag[2:] for tag in manifest.labels if tag != "O"))
     return f"""# {manifest.name}
@@ -56,7 +71,8 @@ overlap by {manifest.overlap}.
 ## Scores
 
 Strict: begin, end and label must all be right. Counted over whole documents through Clinspan's
-production path (windows, word-pieces, tags, spans), by `jobs/score_model.py`.
+production path (windows, word-pieces, tags, spans), by `jobs/score_model.py`. In brackets the 95 %
+interval, from a bootstrap over the documents.
 Rows that name another model are that model's: this one may have been trained on what they are
 scored on.
 
@@ -103,18 +119,20 @@ def calibration_line(calibration: ScoreCalibration) -> str:
     )
 
 
-def replace_scores(card: str, scores: Mapping[str, Any]) -> str:
-    """The card with its score table made anew.
+def replace_scores(card: str, manifest: ModelManifest) -> str:
+    """The card with its score table and what hubs read of the scores made anew.
 
-    Raises ModelPackageError where the card has lost the marks round it.
+    Raises ModelPackageError where the card has lost the marks round the table.
     """
-    before, begin, rest = card.partition(_SCORES_BEGIN)
+    metadata, words = split_card(card)
+    before, begin, rest = words.partition(_SCORES_BEGIN)
     _, end, after = rest.partition(_SCORES_END)
     if not begin or not end:
         raise ModelPackageError(
             f"{CARD} has no place for scores: keep the lines {_SCORES_BEGIN} and {_SCORES_END}"
         )
-    return f"{before}{score_section(scores)}{after}"
+    metadata = with_scores(metadata or card_metadata(manifest), manifest)
+    return join_card(metadata, f"{before}{score_section(manifest.scores)}{after}")
 
 
 def _score_table(scores: Mapping[str, Any]) -> str:
@@ -126,8 +144,14 @@ def _score_table(scores: Mapping[str, Any]) -> str:
     ]
     for key, entry in sorted(scores.items()):
         for label, row in entry["scores"].items():
-            lines.append(
-                f"| {key} | {entry['model']} | {label} | {row['precision']:.4f} "
-                f"| {row['recall']:.4f} | {row['f1']:.4f} | {row['gold']} | {row['predicted']} |"
+            figures = " | ".join(
+                f"{row[score]:.4f}{_brackets(interval_of(entry, label, score))}"
+                for score in ("precision", "recall", "f1")
             )
+            counts = f"{row['gold']} | {row['predicted']}"
+            lines.append(f"| {key} | {entry['model']} | {label} | {figures} | {counts} |")
     return "\n".join(lines)
+
+
+def _brackets(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f" ({interval[0]:.3f}-{interval[1]:.3f})"

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +95,15 @@ def write_package(
     base_model: Path,
     manifest: ModelManifest,
     card_facts: dict[str, str],
+    datasets: Sequence[str] = (),
 ) -> ModelManifest:
-    """Writes the package of a trained model, see `write_whole`."""
+    """Writes the package of a trained model, see `write_whole` and `render_card`."""
 
     def fill(draft: Path) -> None:
         _write_weights(draft, model)
         write_tokenizer(draft, base_model, manifest.max_wordpieces)
-        (draft / CARD).write_text(render_card(manifest, card_facts), encoding="utf-8")
+        card = render_card(manifest, card_facts, datasets)
+        (draft / CARD).write_text(card, encoding="utf-8")
 
     return write_whole(folder, manifest, fill)
 
@@ -176,11 +178,11 @@ def record_scores(folder: Path, key: str, entry: dict[str, Any]) -> ModelManifes
     altered card.
     """
     manifest = load_manifest(folder)
-    scores = {**manifest.scores, key: entry}
-    card = replace_scores((folder / CARD).read_text(encoding="utf-8"), scores)
+    scored = dataclasses.replace(manifest, scores={**manifest.scores, key: entry})
+    card = replace_scores((folder / CARD).read_text(encoding="utf-8"), scored)
     _replace_text(folder / CARD, card)
     files = {**manifest.files, CARD: sha256_of(folder / CARD)}
-    complete = dataclasses.replace(manifest, scores=scores, files=files)
+    complete = dataclasses.replace(scored, files=files)
     write_manifest(folder, complete)
     return complete
 

@@ -119,8 +119,9 @@ def run_training(
         if observer is None:
             return None
         facts = _card_facts(request, recipe, prepared, tuned.best_epoch)
+        datasets = sorted({form_of(corpus) for corpus in request.corpora})
         manifest = write_package(
-            request.output, tuned.model, prepared.base_model, prepared.draft, facts
+            request.output, tuned.model, prepared.base_model, prepared.draft, facts, datasets
         )
         scores = score_package(request.output, prepared.scored, request.threads)
         if tuned.best_epoch is not None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.corpus_forms.source_lines import read_records, read_text, string
+from training.corpus_forms.source_lines import read_lines, read_records, read_text, string
 from udfs.errors import InputError
 
 
-def read_texts(paths: Sequence[Path], text_key: str) -> list[str]:
-    """The texts of files: `.txt` is a text, `.jsonl` and `.jsonl.gz` have one in each record, a
-    folder means the files of these kinds in it and below it, by name.
+def read_texts(paths: Sequence[Path], text_key: str, each_line: bool = False) -> list[str]:
+    """The texts of files: `.txt` is a text (with `each_line` each of its lines is one), `.jsonl`
+    has one in each record, both may be gzipped; a folder means the files of these kinds in it and
+    below it, by name.
 
     Raises InputError where a path is neither, a record has no text, or there is no text at all.
     """
-    texts = [text for path in paths for file in _files(path) for text in _read(file, text_key)]
+    files = [file for path in paths for file in _files(path)]
+    texts = [text for file in files for text in _read(file, text_key, each_line)]
     if not any(text.strip() for text in texts):
         raise InputError("there is no text in the files of --text")
     return texts
@@ -36,7 +38,7 @@ def _kind(file: Path) -> str:
     return next((kind for kind in (".txt", ".jsonl") if name.endswith(kind)), "")
 
 
-def _read(file: Path, text_key: str) -> list[str]:
+def _read(file: Path, text_key: str, each_line: bool) -> list[str]:
     if _kind(file) == ".txt":
-        return [read_text(file)]
+        return [line for _, line in read_lines(file)] if each_line else [read_text(file)]
     return [string(place, record.get(text_key), text_key) for place, record in read_records(file)]

@@ -41,9 +41,12 @@ def _pieces(text: str, tokenizer: WindowTokenizer, body: int) -> Iterator[TextPi
     for window in windows:
         for piece in cut_pieces(len(window.ids), body, 0):
             part = slice(piece.begin, piece.end)
-            yield TextPiece(
-                window.ids[part].astype(np.int64), window.word_index[part].astype(np.int64)
-            )
+            yield TextPiece(window.ids[part].astype(np.int64), _counted(window.word_index[part]))
+
+
+def _counted(words: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Words from 0 on. Pieces of no word (white space, for tokenizers that keep it) make one."""
+    return np.cumsum(np.diff(words, prepend=words[:1]) != 0, dtype=np.int64)
 
 
 def _joined(pieces: Iterator[TextPiece], body: int) -> Iterator[TextPiece]:
@@ -62,7 +65,7 @@ def _joined(pieces: Iterator[TextPiece], body: int) -> Iterator[TextPiece]:
 def _concatenate(run: Sequence[TextPiece]) -> TextPiece:
     words, first = [], 0
     for part in run:
-        words.append(part.words - part.words[0] + first)
+        words.append(part.words + first)
         first = int(words[-1][-1]) + 1
     return TextPiece(np.concatenate([part.ids for part in run]), np.concatenate(words))
 

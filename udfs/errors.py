@@ -15,3 +15,7 @@ class ModelPackageError(InputError):
 
 class PredictionError(ClinspanError):
     """A window has no prediction, or the engine failed while it made one (exit code 1)."""
+
+
+class HubError(ClinspanError):
+    """A hub of models could not be reached, or it refused (exit code 1)."""

@@ -113,8 +113,12 @@ def check_export(folder: Path) -> None:
 
 def write_manifest(folder: Path, manifest: ModelManifest) -> None:
     """Writes ``ner_model.json`` into a folder whose other files are complete."""
-    text = json.dumps(asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+
+
+def manifest_text(manifest: ModelManifest) -> str:
+    """The contents of ``ner_model.json``."""
+    return json.dumps(asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def load_manifest(folder: Path) -> ModelManifest:

@@ -1,5 +1,6 @@
 """The job on a tiny encoder: it learns the text, and what it writes is a base model."""
 
+import gzip
 import importlib.util
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from jobs import adapt_encoder, fine_tune_ner
 from training.masked_training import MaskedTraining
+from udfs.encoder_config import EncoderConfig
 
 TEXT = "The severe headache of the patients caused fever. No aspirin, no ibuprofen zyxoprim."
 TINY = ["--max-wordpieces", "32", "--learning-rate", "0.01", "--threads", "1"]
@@ -93,6 +95,26 @@ def test_an_encoder_without_a_head_gets_a_new_one_and_is_told(place, capsys):
     assert "head that guesses words was new" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("family", ["albert", "bert", "distilbert", "roberta"])
+def test_a_new_encoder_of_each_family_learns_and_is_fine_tuned(place, capsys, family):
+    with gzip.open(place / "sentences.txt.gz", "wt") as file:
+        file.write("\n".join([TEXT] * 25))
+    shape = ["--from-scratch", family, "--layers", "3", "--hidden-size", "16", "--heads", "2"]
+    shape += ["--embedding-size", "8", "--text", "sentences.txt.gz", "--each-line"]
+    shape += ["--batch-wordpieces", "100", "--epochs", "12"]
+    assert adapt(*shape, "--output", "new") == 0
+    said = capsys.readouterr().out
+    losses = [float(part.split(",")[0]) for part in said.split("held-out text: loss ")[1:]]
+    assert losses[-1] < losses[0] - 1  # nats
+    assert "head that guesses words was new" in said
+    made = EncoderConfig.from_file(place / "new" / "config.json")
+    assert (made.model_type, made.num_hidden_layers, made.hidden_size) == (family, 3, 16)
+    assert made.longest_piece == 32
+    assert made.embedding_size == (8 if family == "albert" else 16)
+    tuned = ["--corpus", "bc5cdr:data", "--overlap", "8", *TINY, "--epochs", "1"]
+    assert fine_tune_ner.main([*tuned, "--base-model", "new", "--output", "model"]) == 0
+
+
 def test_wrong_input_is_refused_before_anything_is_written(place, capsys):
     (place / "empty.txt").write_text(" ")
     for arguments, rule in (
@@ -102,6 +124,10 @@ def test_wrong_input_is_refused_before_anything_is_written(place, capsys):
         (["--text", "more", "--hidden-share", "0"], "hidden_share 0.0 must be"),
         (["--text", "more", "--epochs", "0"], "epochs 0 must be"),
         (["--text", "more", "--max-wordpieces", "99"], "must not exceed the base model's 64"),
+        (["--text", "more", "--layers", "2"], "--layers shapes a new encoder: give --from-scratch"),
+        (["--text", "more", "--from-scratch", "gpt"], "family 'gpt' must be one of albert, bert"),
+        (["--text", "more", "--from-scratch", "bert", "--heads", "3"], "must be a multiple of"),
+        (["--text", "more", "--from-scratch", "bert", "--layers", "0"], "layers 0 must be at"),
     ):
         assert adapt("--output", "new", *arguments) == 2
         assert rule in capsys.readouterr().err

@@ -79,7 +79,7 @@ def test_scores_join_manifest_and_card_and_leave_the_fingerprint(tiny_package):
 def test_a_card_without_a_place_for_scores_is_left_alone(tiny_package):
     manifest = load_manifest(tiny_package)
     with pytest.raises(ModelPackageError, match="no place for scores"):
-        training.model_package.replace_scores("# a card of somebody's own", manifest.scores)
+        training.model_package.replace_scores("# a card of somebody's own", manifest)
 
 
 def test_base_models(tiny_bert, tmp_path, monkeypatch):

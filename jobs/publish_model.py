@@ -1,0 +1,70 @@
+"""Model package → repository of a hub.
+
+    python jobs/publish_model.py --model PACKAGE --repository OWNER/NAME --private --dry-run
+
+Shows what would be uploaded; without --dry-run it is, in one commit, and read back. The hub is
+huggingface.co or the one that HF_ENDPOINT names; the token stands in HF_TOKEN or where `hf auth
+login` put it, and is never shown. Exit code: 0 done, 1 the hub failed or refused, 2 bad input,
+nothing sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.exit_codes import BAD_INPUT, DONE, FAILED, fail
+from training.publication import Publication, prepare_publication
+from udfs.errors import ClinspanError, InputError
+
+JOB = "publish_model"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        publication = prepare_publication(arguments.model, arguments.repository, arguments.license)
+        _show(publication, arguments.private)
+        if arguments.dry_run:
+            print("dry run: nothing was sent")
+            return DONE
+        from training.model_hub import upload_package
+
+        print(f"published: {upload_package(publication, arguments.private)}")
+    except (ClinspanError, OSError) as error:
+        return fail(JOB, BAD_INPUT if isinstance(error, InputError) else FAILED, str(error))
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Publish a model package on a hub of models.", allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--model", metavar="PACKAGE", type=Path, required=True, help="the package")
+    add("--repository", metavar="OWNER/NAME", required=True, help="made where there is none")
+    add("--private", action="store_true", help="for members of OWNER alone")
+    add("--license", metavar="ID", help="such as apache-2.0 (default: the one that its card names)")
+    add("--dry-run", action="store_true", help="show what would be uploaded, and end")
+    return parser
+
+
+def _show(publication: Publication, private: bool) -> None:
+    manifest = publication.manifest
+    print(f"repository   {publication.repository} ({'private' if private else 'public'})")
+    print(f"model        {manifest.name}, fingerprint {manifest.fingerprint}")
+    print(f"licence      {publication.licence}")
+    print(f"base model   {manifest.base_model or 'unknown'}")
+    print(f"trained on   {', '.join(publication.datasets) or 'unknown'}")
+    for where, entry in publication.scores.items():
+        print(f"scored       {where}: F1 {entry['scores']['overall']['f1']:.4f}")
+    for file in publication.files:
+        changed = ", other than in the folder" if file.content is not None else ""
+        print(f"file         {file.name}, {file.size:,} bytes, {file.sha256[:12]}{changed}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
