@@ -89,6 +89,11 @@ class TokenClassifier:
         encoder = Encoder(folder / WEIGHTS, config, len(manifest.labels), chosen, dtype)
         return cls(manifest, tokenizer, encoder, tokens_per_batch)
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers its weights are."""
+        return self._encoder.parameters
+
     def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
         """One prediction for each window text, in order; nothing is truncated."""
         if not texts:
