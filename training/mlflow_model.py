@@ -68,9 +68,9 @@ class ExtractionModel:
     """What MLflow calls: texts in, entities out, through the production path."""
 
     def __init__(self, folder: Path) -> None:
-        from udfs.token_classifier import TokenClassifier
+        from udfs.model_loading import load_classifier
 
-        self._classifier = TokenClassifier.load(folder)
+        self._classifier = load_classifier(folder)
 
     def predict(self, model_input: DataFrame, params: dict[str, Any] | None = None) -> DataFrame:
         """A column `text` → a column `entities` of begin, end, label and score."""

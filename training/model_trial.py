@@ -94,11 +94,11 @@ def try_model(folder: Path, corpus: str, part: str, passes: int = 1) -> Trial:
 
     Raises InputError where the package or the corpus cannot be used.
     """
-    from udfs.token_classifier import TokenClassifier
+    from udfs.model_loading import load_classifier
 
     texts = [document.text for document in read_corpus(corpus, [part])]
     began = time.perf_counter()
-    classifier = TokenClassifier.load(folder, device="cpu", threads=1)
+    classifier = load_classifier(folder, device="cpu", threads=1)
     loaded = time.perf_counter() - began
     for text in texts[:WARM_UP_DOCUMENTS]:
         score_windows(text, classifier)
