@@ -102,7 +102,8 @@ def _train(arguments: argparse.Namespace, words: list[str]) -> int:
         console.print(f"training parts: {count} {kind}")
     for part, scores in done.scores.items():
         console.print(score_table(scores, part))
-    console.print(f"{arguments.output}: fingerprint {done.made.manifest.fingerprint}")
+    fingerprint = done.made.manifest.fingerprint
+    console.print(f"{arguments.output}: fingerprint {fingerprint}", soft_wrap=True)
     return DONE
 
 

@@ -37,7 +37,7 @@ def pipelines(tiny, tmp_path_factory):
     """Two recognisers. Never write to them."""
     place = tmp_path_factory.mktemp("pipelines")
     return {
-        "own": tiny.write_tiny_spacy(place / "own", others=("sentencizer", "textcat")),
+        "own": tiny.write_tiny_spacy(place / "own", others=("sentencizer", "attribute_ruler")),
         "listening": tiny.write_tiny_spacy(place / "listening", listening=True),
     }
 
@@ -67,7 +67,7 @@ def test_a_package_finds_what_spacy_finds_in_every_window(pipelines, tmp_path, n
     assert run(pipelines[name], tmp_path / "out", "--rename", "DRUG=Drug") == 0
     said = capsys.readouterr().out
     assert "labels       DISEASE, Drug\n" in said
-    kept = {"own": "sentencizer, ner; left out: textcat", "listening": "tok2vec, ner;"}
+    kept = {"own": "sentencizer, ner; left out: attribute_ruler", "listening": "tok2vec, ner;"}
     assert f"components   {kept[name]}" in said
     manifest = check_package(tmp_path / "out")
     assert (manifest.kind, manifest.labels) == ("spacy", ("O", "DISEASE", "Drug"))
@@ -143,12 +143,18 @@ def test_what_is_altered_or_elsewhere_is_refused(package):
 def test_an_unreadable_pipeline_is_refused(package):
     from udfs.model_package import sha256_of
 
-    for content in (b"", b"\xff\xff", b"\x81\xa3ner\xc4\x01\x80"):
+    unfit = r"pipeline\.msgpack does not fit config\.json"
+    for content, rule in (
+        (b"", unfit),
+        (b"\xff\xff", unfit),
+        (b"\x81\xa3ner\xc4\x02\x91\x01", unfit),
+        (b"\x80", "the recogniser has the labels , the manifest DISEASE, DRUG"),
+    ):
         (package / "pipeline.msgpack").write_bytes(content)
         manifest = json.loads((package / "ner_model.json").read_text())
         manifest["files"]["pipeline.msgpack"] = sha256_of(package / "pipeline.msgpack")
         (package / "ner_model.json").write_text(json.dumps(manifest))
-        with pytest.raises(ModelPackageError, match=r"pipeline\.msgpack does not fit config\.json"):
+        with pytest.raises(ModelPackageError, match=rule):
             load_classifier(package)
 
 

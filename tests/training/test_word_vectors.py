@@ -34,7 +34,8 @@ def test_a_binary_file_is_read_with_and_without_line_breaks(tmp_path, newline):
 
 def test_text_is_read_as_the_binary_file_is(tmp_path):
     lines = [
-        f"{w} {' '.join(map(repr, map(float, r)))}" for w, r in zip(WORDS, NUMBERS, strict=True)
+        f"{word} {' '.join(repr(float(number)) for number in row)}"
+        for word, row in zip(WORDS, NUMBERS, strict=True)
     ]
     (tmp_path / "w2v.txt").write_text("5 4\n" + "\n".join(lines) + "\n", encoding="utf-8")
     (tmp_path / "w2v.bin").write_bytes(binary())
