@@ -22,9 +22,11 @@ class SpacyRecipe:
 
     max_epochs: int = setting(0, "most passes over the training parts; 0: until patience ends it")
     max_steps: int = setting(20000, "most steps; 0: no limit")
-    patience: int = setting(1600, "steps without a better F1 on devel after which it stops")
+    patience: int = setting(1600, "steps without a better F1 on devel that end it; 0: none do")
     eval_frequency: int = setting(200, "steps between two looks at devel")
     learning_rate: float = setting(0.001, "of Adam")
+    first_batch_words: int = setting(100, "tokens in the first batch; batches grow by 0.1 % a step")
+    batch_words: int = setting(1000, "tokens in the largest batch")
     dropout: float = setting(0.1, "of all layers")
     width: int = setting(96, "numbers of a token")
     depth: int = setting(4, "convolutions, each of which sees one token more to either side")
@@ -32,7 +34,7 @@ class SpacyRecipe:
     seed: int = setting(1, "of the weights, of dropout and of the order of batches")
 
     def __post_init__(self) -> None:
-        may_be_none = ("max_epochs", "max_steps", "seed", "dropout")
+        may_be_none = ("max_epochs", "max_steps", "patience", "seed", "dropout")
         for one in fields(self):
             value = getattr(self, one.name)
             if value < 0 or (value == 0 and one.name not in may_be_none):
@@ -40,6 +42,11 @@ class SpacyRecipe:
                 raise InputError(f"{one.name} {value} must be {least} 0")
         if self.dropout >= 1:
             raise InputError(f"dropout {self.dropout} must be less than 1")
+        if self.first_batch_words > self.batch_words:
+            raise InputError(
+                f"first_batch_words {self.first_batch_words} must be at most batch_words "
+                f"{self.batch_words}"
+            )
         if not self.max_epochs and not self.max_steps and not self.patience:
             raise InputError("max_epochs, max_steps or patience must set an end")
 
@@ -75,8 +82,8 @@ def training_config(
                 "tolerance": 0.2,
                 "size": {
                     "@schedules": "compounding.v1",
-                    "start": 100,
-                    "stop": 1000,
+                    "start": recipe.first_batch_words,
+                    "stop": recipe.batch_words,
                     "compound": 1.001,
                 },
             },

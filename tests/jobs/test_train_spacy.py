@@ -114,6 +114,8 @@ def test_what_cannot_be_trained_is_refused(train, own_folder, tiny_models):
         (["--train-parts", "train,devel"], "part devel is trained on"),
         (["--dropout", "1"], "dropout 1.0 must be less than 1"),
         (["--width", "0"], "width 0 must be greater than 0"),
+        (["--first-batch-words", "2000"], "must be at most batch_words 1000"),
+        (["--max-steps", "0", "--patience", "0"], "must set an end"),
         (["--vectors", "absent.bin"], "absent.bin must be a file of word2vec"),
         (["--corpus", "bc5cdr:absent"], "is not a folder"),
     ):
