@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,30 @@ def test_flags_for_other_models_and_unknown_labels_are_refused(pipeline, tmp_pat
     shutil.copytree(pipeline, inner)
     assert run(inner.parent, tmp_path / "out") == 0
     assert load_manifest(tmp_path / "out").base_model == "en_core_med-3.4"
+
+
+_WATCHED = """
+import sys
+from pathlib import Path
+from udfs.model_loading import load_classifier
+
+def tell(event, arguments):
+    if event.split(".")[0] in ("pickle", "socket", "subprocess", "urllib") or event in (
+        "os.system", "os.exec", "os.posix_spawn", "os.fork"
+    ):
+        print("REFUSED", event, str(arguments)[:80])
+
+texts = ["aspirin caused severe headache."]
+load_classifier(Path(sys.argv[1])).predict(texts)  # imports and warms up what spaCy needs
+sys.addaudithook(tell)
+[prediction] = load_classifier(Path(sys.argv[1])).predict(texts)
+print("spans", len(prediction.spans))
+"""
+
+
+def test_a_package_is_loaded_and_used_without_pickles_processes_or_network(package):
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCHED, str(package)],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    assert done.stdout == "spans 2\n"
