@@ -33,9 +33,9 @@ from pipelines.run_forecast import Forecast, forecast_run
 from pipelines.run_plan import RunPlan
 from pipelines.run_record import RunRecord, frequent_mentions
 from pipelines.table_root import TableRoot
-from udfs.encoder_config import EncoderConfig
 from udfs.errors import InputError
-from udfs.model_package import CONFIG, ModelManifest, load_manifest
+from udfs.model_loading import check_package
+from udfs.model_package import ModelManifest
 from udfs.note_annotation import AnnotationSettings
 
 JOB = "extract_entities"
@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _extract(settings: Settings) -> int:
     settings, source = locate_model(settings)
-    manifest = load_manifest(settings.model.folder)
-    EncoderConfig.from_file(settings.model.folder / CONFIG)  # refuses other architectures
+    manifest = check_package(settings.model.folder)
     plan = replace(make_plan(settings, manifest), model_source=source)
     spark = start_session(settings.run.app_name)
     engine = open_engine(spark, plan.engine, settings.model.distribute)

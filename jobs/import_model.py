@@ -1,10 +1,10 @@
-"""A token classification model that others have trained → a model package.
+"""A model that others have trained, of transformers or of spaCy → a model package.
 
     python jobs/import_model.py --model FOLDER --output FOLDER
 
 Reads BERT, DistilBERT, RoBERTa and ALBERT as transformers writes them, with B-I, BILOU (BIOES) or
-plain labels. Nothing in the folder is run, nothing is fetched but with --from-hub. Exit code: 0
-done, 2 bad input, nothing written.
+plain labels, and pipelines of spaCy with a recogniser (Med7). Nothing in the folder is run, nothing
+is fetched but with --from-hub. Exit code: 0 done, 2 bad input, nothing written.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jobs.exit_codes import BAD_INPUT, DONE, fail
+from training.spacy_folders import find_pipeline
 from udfs.errors import ClinspanError, InputError
 from udfs.label_scheme import SCHEMES
+from udfs.model_package import ModelManifest
 
 JOB = "import_model"
 
@@ -34,11 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Make a model package of a token classification model of transformers.",
+        description="Make a model package of a token classification model of transformers, or of a "
+        "pipeline of spaCy.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--model", metavar="FOLDER", required=True, help="its folder, or with --from-hub its name")
+    add(
+        "--model",
+        metavar="FOLDER",
+        required=True,
+        help="its folder, or the name of an installed pipeline of spaCy, or with --from-hub a name",
+    )
     add("--from-hub", action="store_true", help="fetch the model of that name (owner/model)")
     add("--output", metavar="FOLDER", type=Path, required=True, help="new folder for the package")
     add("--name", help="name of the model (default: that of the output folder)")
@@ -60,6 +68,11 @@ def _import(arguments: argparse.Namespace) -> None:
     renames = [rename.partition("=") for rename in arguments.rename]
     if wrong := ["".join(parts) for parts in renames if not parts[0] or not parts[2]]:
         raise InputError(f"--rename {wrong[0]} must be OLD=NEW")
+    renamed = {old: new for old, _, new in renames}
+    pipeline = None if arguments.from_hub else find_pipeline(arguments.model)
+    if pipeline is not None:
+        _import_pipeline(arguments, pipeline, renamed)
+        return
     if not arguments.from_hub and not Path(arguments.model).is_dir():
         raise InputError(
             f"no folder {arguments.model}: --model names one; with --from-hub it is a hub's name"
@@ -80,7 +93,7 @@ def _import(arguments: argparse.Namespace) -> None:
             name=arguments.name or arguments.output.resolve().name,
             origin=arguments.model if arguments.from_hub else source.resolve().name,
             labels=arguments.labels,
-            renames={old: new for old, _, new in renames},
+            renames=renamed,
             scheme=arguments.scheme,
             max_wordpieces=arguments.max_wordpieces,
             overlap=arguments.overlap,
@@ -88,16 +101,48 @@ def _import(arguments: argparse.Namespace) -> None:
     )
     manifest = found.manifest
     labels = ", ".join(manifest.scheme.entity_labels)
-    output = shlex.quote(str(arguments.output))
     print(f"family       {found.family}, {found.parameters:,} parameters")
     print(f"labels       {labels} ({manifest.label_scheme} tags)")
     print(f"pieces       {manifest.max_wordpieces} word-pieces, overlap {manifest.overlap}")
     print(
         f"checked      logits differ from those of transformers by {found.difference:.1e} at most"
     )
+    _print_end(manifest, arguments.output)
+
+
+def _import_pipeline(
+    arguments: argparse.Namespace, pipeline: Path, renames: Mapping[str, str]
+) -> None:
+    for name in ("labels", "scheme", "max_wordpieces", "overlap"):
+        if getattr(arguments, name) is not None:
+            flag = name.replace("_", "-")
+            raise InputError(
+                f"--{flag} is for models of transformers: {pipeline} is a pipeline of spaCy, which "
+                "has its labels and reads windows of any length"
+            )
+    from training.spacy_pipelines import PipelineRequest, make_package
+
+    made = make_package(
+        PipelineRequest(
+            source=pipeline,
+            output=arguments.output,
+            name=arguments.name or arguments.output.resolve().name,
+            origin=pipeline.resolve().name,
+            renames=renames,
+        )
+    )
+    print(f"family       spaCy, {made.parameters:,} parameters, word vectors included")
+    print(f"labels       {', '.join(made.manifest.scheme.entity_labels)}")
+    print(f"components   {', '.join(made.kept)}; left out: {', '.join(made.left_out) or 'none'}")
+    print("checked      the package finds what the pipeline finds in some sentences")
+    _print_end(made.manifest, arguments.output)
+
+
+def _print_end(manifest: ModelManifest, output: Path) -> None:
     print(f"fingerprint  {manifest.fingerprint}")
     print(
-        f"Run it: spark-submit jobs/extract_entities.py --notes PATH --output ROOT --model {output}"
+        "Run it: spark-submit jobs/extract_entities.py --notes PATH --output ROOT "
+        f"--model {shlex.quote(str(output))}"
     )
 
 

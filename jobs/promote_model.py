@@ -83,7 +83,7 @@ def _promote(arguments: argparse.Namespace) -> int:
     from training.promotion import Gate
     from training.promotion_run import PromotionRequest, run_promotion
     from training.promotion_tables import comparison_table, note_table, verdict
-    from udfs.token_classifier import TokenClassifier
+    from udfs.model_loading import load_classifier
 
     gate = Gate(arguments.margin, dict(arguments.floor), arguments.max_changed)
     request = PromotionRequest(
@@ -99,7 +99,7 @@ def _promote(arguments: argparse.Namespace) -> int:
     done = run_promotion(
         request,
         gate,
-        lambda folder: TokenClassifier.load(folder, arguments.device, threads=arguments.threads),
+        lambda folder: load_classifier(folder, arguments.device, threads=arguments.threads),
     )
     console = Console(highlight=False)
     console.print(comparison_table(done))

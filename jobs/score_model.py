@@ -92,9 +92,9 @@ def score(arguments: argparse.Namespace) -> None:
     from training.plots import write_plots
     from training.score_tables import calibration_line, group_table, measure_table, strict_table
     from training.scoring import predict_documents
-    from udfs.token_classifier import TokenClassifier
+    from udfs.model_loading import load_classifier
 
-    classifier = TokenClassifier.load(
+    classifier = load_classifier(
         arguments.model,
         device=arguments.device,
         precision=arguments.precision,

@@ -1,8 +1,8 @@
 """Distinct windows → predictions: what is scored, by which engine, in which order.
 
 An engine is a function from ``window_hash, text`` rows to prediction rows. This module knows how
-Spark hands work to Python workers; the model itself is ``udfs.token_classifier``, imported on the
-workers only.
+Spark hands work to Python workers; the model itself comes from ``udfs.model_loading``, torch or
+spaCy with it, on the workers only.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import schemas
-from udfs.encoder_config import EncoderConfig
 from udfs.errors import ModelPackageError
-from udfs.model_package import CONFIG, load_manifest
+from udfs.model_loading import check_package
 from udfs.note_annotation import Classifier
 
 Engine = Callable[[DataFrame], DataFrame]
@@ -34,7 +33,8 @@ PARTITION_CHARACTERS = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class TorchEngine:
-    """Scores windows with a Torch model inside Spark's Python workers, through Arrow.
+    """Scores windows inside Spark's Python workers, through Arrow: with torch, or with spaCy where
+    the package is one of spaCy's.
 
     Args:
         folder: the model package on the driver and, without ``archive``, on every executor.
@@ -67,8 +67,7 @@ class TorchEngine:
             ModelPackageError: the package is missing, altered or of another architecture.
         """
         place = Path(folder).absolute()
-        manifest = load_manifest(place)
-        EncoderConfig.from_file(place / CONFIG)
+        manifest = check_package(place)
         return cls(place, manifest.fingerprint, model=manifest.name, **options)
 
     def __call__(self, windows: DataFrame) -> DataFrame:
@@ -111,7 +110,7 @@ class TorchEngine:
 
     def loader(self) -> Callable[[], Classifier]:
         """What loads the model, in this Python worker or in a process that it starts."""
-        from udfs.token_classifier import load_once
+        from udfs.model_loading import load_once
 
         task = TaskContext.get()
         return partial(

@@ -206,7 +206,7 @@ def test_weights_of_others_are_read_in_one_place_and_one_way() -> None:
 _WATCHED = """
 import sys
 from pathlib import Path
-from udfs.token_classifier import TokenClassifier
+from udfs.model_loading import load_classifier
 
 def refuse(event, arguments):
     if event.split(".")[0] in ("pickle", "socket", "subprocess", "urllib") or event in (
@@ -215,9 +215,9 @@ def refuse(event, arguments):
         print("REFUSED", event, str(arguments)[:80])
 
 texts = ["Started aspirin for headache."]
-TokenClassifier.load(Path(sys.argv[1])).predict(texts)  # imports and warms up what torch needs
+load_classifier(Path(sys.argv[1])).predict(texts)  # imports and warms up what it needs
 sys.addaudithook(refuse)
-[prediction] = TokenClassifier.load(Path(sys.argv[1])).predict(texts)
+[prediction] = load_classifier(Path(sys.argv[1])).predict(texts)
 print("spans", len(prediction.spans))
 """
 

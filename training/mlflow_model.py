@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from udfs.errors import InputError
 from udfs.label_scheme import Span
-from udfs.model_package import MANIFEST
+from udfs.model_package import ENCODER, MANIFEST, SPACY, load_manifest
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 MODEL = "model"  # artifact folder of a run
 _PACKAGE = "model_package"
 # What the package needs beside this project; MLflow would import all to find out.
-_REQUIREMENTS = ("torch", "numpy", "pandas", "safetensors", "tokenizers")
+_REQUIREMENTS = {
+    ENCODER: ("torch", "numpy", "pandas", "safetensors", "tokenizers"),
+    SPACY: ("spacy", "numpy", "pandas"),
+}
 
 
 def write_mlflow_model(package: Path, target: Path) -> None:
@@ -40,7 +43,8 @@ def write_mlflow_model(package: Path, target: Path) -> None:
         inputs=Schema([ColSpec("string", "text")]),
         outputs=Schema([ColSpec(Array(entity), "entities")]),
     )
-    requirements = [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
+    names = _REQUIREMENTS[load_manifest(package).kind]
+    requirements = [f"{name}=={version(name).partition('+')[0]}" for name in names]
     with tempfile.TemporaryDirectory(prefix="clinspan-package-") as scratch:
         # The folder in MLflow's model is called as the one that is given.
         named = shutil.copytree(package, Path(scratch) / _PACKAGE)
@@ -68,9 +72,9 @@ class ExtractionModel:
     """What MLflow calls: texts in, entities out, through the production path."""
 
     def __init__(self, folder: Path) -> None:
-        from udfs.token_classifier import TokenClassifier
+        from udfs.model_loading import load_classifier
 
-        self._classifier = TokenClassifier.load(folder)
+        self._classifier = load_classifier(folder)
 
     def predict(self, model_input: DataFrame, params: dict[str, Any] | None = None) -> DataFrame:
         """A column `text` → a column `entities` of begin, end, label and score."""

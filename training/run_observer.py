@@ -20,8 +20,8 @@ from training.scoring import Scores, predict_documents, score_documents
 from training.training_data import TrainingData
 from training.training_loop import StepReport
 from training.training_request import JUDGED_PART
+from udfs.model_loading import load_classifier
 from udfs.model_package import ModelManifest
-from udfs.token_classifier import TokenClassifier
 
 LOSS_EVERY = 20  # steps in one point of the loss curve
 
@@ -94,7 +94,7 @@ def score_package(
 ) -> dict[str, Scores]:
     """The scores of a package on each part, in float32 on the CPU. What a corpus does not annotate
     is neither right nor wrong."""
-    classifier = TokenClassifier.load(folder, device="cpu", precision="float32", threads=threads)
+    classifier = load_classifier(folder, device="cpu", precision="float32", threads=threads)
     return {
         part: score_documents(
             data.documents, data.told_apart(predict_documents(data.documents, classifier))

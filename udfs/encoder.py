@@ -102,6 +102,7 @@ class Encoder:
         self.device = device
         tensors = needed_tensors(read_tensors(weights), config)
         refuse_misfits(weights, tensors, config, n_labels)
+        self.parameters = sum(tensor.numel() for tensor in tensors.values())
         self._w = {name: t.to(device=device, dtype=dtype) for name, t in tensors.items()}
         order = config.layer_prefixes()
         layers = {prefix: self._layer_weights(prefix) for prefix in dict.fromkeys(order)}

@@ -29,6 +29,10 @@ FORMAT_VERSION = 1
 # decoding of tags or the score changes, so that stored predictions of the old rules are not used.
 PREDICTION_RULES_VERSION = 1
 REQUIRED_FILES = (WEIGHTS, CONFIG, TOKENIZER)
+PIPELINE = "pipeline.msgpack"  # all that a pipeline of spaCy keeps in files, in one (MessagePack)
+ENCODER, SPACY = "encoder", "spacy"
+# What a package of each kind must hold; whatever else is in it changes no prediction.
+DECISIVE_FILES = {ENCODER: REQUIRED_FILES, SPACY: (CONFIG, PIPELINE)}
 # Files that can run code when loaded; a package that holds one is refused, listed or not.
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5")
 
@@ -44,7 +48,8 @@ class ModelManifest:
     ``labels`` are the tags in the order of the output columns, ``label_scheme`` their kind.
     ``max_wordpieces`` counts ``[CLS]`` and ``[SEP]``; ``overlap`` is what two pieces of a longer
     window share. ``files`` maps each file name to its sha256. ``calibration`` makes probabilities
-    of mentions' scores. ``scores`` and ``base_model`` inform and change no result.
+    of mentions' scores. ``kind`` says what runs it; where that is spaCy, the tags are plain labels
+    and there are no word-pieces to count. ``scores`` and ``base_model`` change no result.
     """
 
     name: str
@@ -58,6 +63,7 @@ class ModelManifest:
     calibration: ScoreCalibration = UNCALIBRATED
     format_version: int = FORMAT_VERSION
     label_scheme: str = BIO
+    kind: str = ENCODER
 
     @property
     def scheme(self) -> LabelScheme:
@@ -71,12 +77,14 @@ class ModelManifest:
             "labels": list(self.labels),
             "max_wordpieces": self.max_wordpieces,
             "overlap": self.overlap,
-            "files": {name: self.files[name] for name in REQUIRED_FILES},
+            "files": {name: self.files[name] for name in DECISIVE_FILES[self.kind]},
             "format_version": self.format_version,
             "rules": PREDICTION_RULES_VERSION,
         }
         if self.label_scheme != BIO:
             decisive["label_scheme"] = self.label_scheme
+        if self.kind != ENCODER:
+            decisive["kind"] = self.kind
         if not self.calibration.changes_nothing:  # else packages of before would get another one
             decisive["calibration"] = asdict(self.calibration)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
@@ -202,7 +210,10 @@ def _check_shape(path: Path, raw: object) -> None:
     longest, overlap = raw.get("max_wordpieces", 256), raw.get("overlap", 64)
     if not 0 <= overlap < longest - 2:
         refuse(f"overlap {overlap} does not fit max_wordpieces {longest} (0 <= overlap < max - 2)")
-    if missing := [name for name in REQUIRED_FILES if name not in raw["files"]]:
+    kind = raw.get("kind", ENCODER)
+    if kind not in DECISIVE_FILES:
+        refuse(f"kind is {kind!r}, this release reads {' and '.join(DECISIVE_FILES)}")
+    if missing := [name for name in DECISIVE_FILES[kind] if name not in raw["files"]]:
         refuse(f"'files' does not list {', '.join(missing)}")
     try:
         scheme = LabelScheme(raw["labels"], raw.get("label_scheme", BIO))

@@ -89,6 +89,16 @@ class TokenClassifier:
         encoder = Encoder(folder / WEIGHTS, config, len(manifest.labels), chosen, dtype)
         return cls(manifest, tokenizer, encoder, tokens_per_batch)
 
+    def use(self, threads: int, tokens_per_batch: int) -> None:
+        """Sets what may differ from one task of a worker to the next."""
+        torch.set_num_threads(threads)
+        self.tokens_per_batch = tokens_per_batch
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its weights are."""
+        return self._encoder.parameters
+
     def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
         """One prediction for each window text, in order; nothing is truncated."""
         if not texts:
@@ -190,37 +200,3 @@ def _words(windows: list[EncodedWindow], starts: NDArray[np.int64]) -> _Words:
         end=np.concatenate([w.word_ends for w in windows]),
         next_begin=np.append(following, NO_LIMIT),
     )
-
-
-_LOADED: dict[tuple[str, str, str], TokenClassifier] = {}
-
-
-def load_once(
-    folder: Path,
-    fingerprint: str,
-    device: str,
-    precision: str,
-    threads: int,
-    tokens_per_batch: int,
-) -> TokenClassifier:
-    """The classifier of this process for one model on one device: a worker outlives its tasks.
-
-    Raises:
-        ModelPackageError: the package is not usable, or is not the one with this fingerprint.
-    """
-    wanted = (fingerprint, device, precision)
-    if wanted not in _LOADED:
-        classifier = TokenClassifier.load(folder, device, precision, threads, tokens_per_batch)
-        if classifier.manifest.fingerprint != fingerprint:
-            raise ModelPackageError(
-                f"the model package at {folder} is not the one that the driver read: put the same "
-                "package at the same place on every machine"
-            )
-        # A worker that goes on with another model, or on another GPU, need not keep the last one,
-        # nor the memory on a GPU that is another worker's now.
-        _LOADED.clear()
-        torch.cuda.empty_cache()
-        _LOADED[wanted] = classifier
-    torch.set_num_threads(threads)
-    _LOADED[wanted].tokens_per_batch = tokens_per_batch
-    return _LOADED[wanted]

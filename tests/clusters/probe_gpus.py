@@ -27,16 +27,17 @@ def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     import torch
 
     import udfs
-    from udfs.token_classifier import TokenClassifier
+    from udfs import model_loading
 
     loads: list[str] = udfs.__dict__.setdefault("loads_of_this_worker", [])
 
     def load(folder: Path, device: str, *rest: object) -> SimpleNamespace:
         loads.append(device)
-        return SimpleNamespace(manifest=SimpleNamespace(fingerprint="pretend"), device=device)
+        manifest = SimpleNamespace(fingerprint="pretend")
+        return SimpleNamespace(manifest=manifest, device=device, use=lambda *_: None)
 
     torch.cuda.is_available, torch.cuda.device_count = (lambda: True), (lambda: 2)
-    TokenClassifier.load = load
+    model_loading.load_classifier = load
     for _ in batches:
         seen = {
             "executor": os.getcwd(),

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from udfs import token_classifier
+from udfs import model_loading
 from udfs.devices import promised_gpu
 from udfs.errors import InputError
-from udfs.token_classifier import TokenClassifier, load_once
+from udfs.model_loading import load_once
 
 
 def pretend_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -44,12 +44,13 @@ def test_a_worker_keeps_the_model_of_one_gpu(monkeypatch: pytest.MonkeyPatch) ->
 
     def load(folder: Path, device: str, *rest: object) -> SimpleNamespace:
         loads.append(device)
-        return SimpleNamespace(manifest=SimpleNamespace(fingerprint="f"), device=device)
+        manifest = SimpleNamespace(fingerprint="f")
+        return SimpleNamespace(manifest=manifest, device=device, use=lambda *_: None)
 
-    monkeypatch.setattr(token_classifier, "_LOADED", {})
-    monkeypatch.setattr(TokenClassifier, "load", load)
+    monkeypatch.setattr(model_loading, "_LOADED", {})
+    monkeypatch.setattr(model_loading, "load_classifier", load)
     for device in ("cuda:1", "cuda:1", "cuda:0", "cuda:1"):
         classifier = load_once(Path("/"), "f", device, "auto", threads=1, tokens_per_batch=1)
         assert classifier.device == device
-        assert list(token_classifier._LOADED.values()) == [classifier]
+        assert list(model_loading._LOADED.values()) == [classifier]
     assert loads == ["cuda:1", "cuda:0", "cuda:1"]

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertForTokenClassification
 
-from udfs import devices, token_classifier
+from udfs import devices
 from udfs.devices import resolve_device, resolve_precision
 from udfs.errors import InputError, ModelPackageError
 from udfs.label_scheme import Span, WindowPrediction
 from udfs.model_package import load_manifest
-from udfs.token_classifier import TokenClassifier, load_once
+from udfs.token_classifier import TokenClassifier
 from udfs.tokenization import WindowTokenizer
 
 BODY, OVERLAP = 14, 5  # those of the package: at most 16 word-pieces with [CLS] and [SEP]
@@ -389,20 +389,6 @@ def test_a_damaged_package_is_refused_before_anything_is_read(package):
     (package / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelPackageError, match="sha256 differs"):
         load(package)
-
-
-def test_a_worker_loads_a_model_once_and_only_the_right_one(monkeypatch, random_package, corpus):
-    monkeypatch.setattr(token_classifier, "_LOADED", {})
-    fingerprint = load_manifest(random_package).fingerprint
-    first = load_once(random_package, fingerprint, "cpu", "float32", 1, 4096)
-    assert load_once(random_package, fingerprint, "cpu", "float32", 1, 4096) is first
-    second = load_once(random_package, fingerprint, "cpu", "bfloat16", 1, 4096)
-    assert second is not first
-    assert load_once(random_package, fingerprint, "cpu", "bfloat16", 1, 512) is second
-    assert second.tokens_per_batch == 512
-    with pytest.raises(ModelPackageError, match="not the one that the driver read"):
-        load_once(random_package, "0" * 64, "cpu", "float32", 1, 4096)
-    assert list(token_classifier._LOADED.values()) == [second]
 
 
 def test_labels_in_another_order_move_columns_not_words(random_package):

@@ -1,0 +1,111 @@
+"""Train a recogniser of spaCy on annotated corpora and write it as a model package.
+
+    python jobs/train_spacy.py --corpus bc5cdr:FOLDER --output build/my-spacy
+
+Owns the command line and the terminal. Exit codes: 0 done, 1 failed, 2 bad settings or input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.exit_codes import DONE, exit_code
+from jobs.label_map_file import read_label_maps
+from training.corpora import PARTS, default_corpus
+from training.spacy_recipe import SpacyRecipe
+from training.training_request import JUDGED_PART, TrainingRequest, split_parts
+
+JOB = "train_spacy"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags: data and places first, then one for each setting of the recipe."""
+    parser = argparse.ArgumentParser(
+        description="Train a recogniser of spaCy and write it as a model package.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--output", metavar="FOLDER", type=Path, required=True, help="new folder for the package")
+    add("--name", help="name of the model (default: that of the folder)")
+    add(
+        "--corpus",
+        metavar="FORM:FOLDER",
+        action="append",
+        help=f"an annotated corpus; may be given several times (default: {default_corpus()})",
+    )
+    add("--label-map", metavar="FILE", type=Path, help="YAML, as for fine_tune_ner.py")
+    add("--train-parts", metavar="PARTS", default="train", help=f"of {', '.join(PARTS)}")
+    add(
+        "--score-parts",
+        metavar="PARTS",
+        default=JUDGED_PART,
+        help=f"scored at the end; {JUDGED_PART} must be one, it chooses the weights",
+    )
+    add("--vectors", metavar="PATH", help="word vectors: word2vec (.bin, .txt, .vec) or spaCy's")
+    add(
+        "--vector-words",
+        metavar="N",
+        type=int,
+        default=200_000,
+        help="so many words of a word2vec file, from its beginning",
+    )
+    add("--experiment", metavar="NAME", default="clinspan-ner", help="MLflow experiment")
+    recipe = parser.add_argument_group("recipe").add_argument
+    for one in dataclasses.fields(SpacyRecipe):
+        flag, kind = "--" + one.name.replace("_", "-"), type(one.default)
+        recipe(flag, metavar="X", type=kind, default=one.default, help=one.metadata["meaning"])
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses, trains, writes; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(JOB, lambda: _train(arguments, words))
+
+
+def _train(arguments: argparse.Namespace, words: list[str]) -> int:
+    names = [one.name for one in dataclasses.fields(SpacyRecipe)]
+    recipe = SpacyRecipe(**{name: getattr(arguments, name) for name in names})
+    request = TrainingRequest(
+        corpora=tuple(arguments.corpus or [default_corpus()]),
+        train_parts=split_parts(arguments.train_parts),
+        score_parts=split_parts(arguments.score_parts),
+        output=arguments.output,
+        name=arguments.name or arguments.output.resolve().name,
+        command=shlex.join(["python", "jobs/train_spacy.py", *words]),
+        label_maps=read_label_maps(arguments.label_map),
+    )
+    request.check_judged("spaCy's training")
+    # spaCy, torch and MLflow take seconds to import: --help and refused settings do not wait.
+    from rich.console import Console
+
+    from training.spacy_training import train_spacy
+    from training.terminal import score_table
+    from training.word_vectors import find_vectors
+
+    console = Console()
+    done = train_spacy(
+        request,
+        recipe,
+        find_vectors(arguments.vectors, arguments.vector_words) if arguments.vectors else None,
+        arguments.experiment,
+        lambda step, f1: console.print(f"step {step}: F1 {f1:.4f} on {JUDGED_PART}, by spaCy"),
+    )
+    for kind, count in done.losses.items():
+        console.print(f"training parts: {count} {kind}")
+    for part, scores in done.scores.items():
+        console.print(score_table(scores, part))
+    fingerprint = done.made.manifest.fingerprint
+    console.print(f"{arguments.output}: fingerprint {fingerprint}", soft_wrap=True)
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

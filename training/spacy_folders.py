@@ -1,0 +1,23 @@
+"""Where a pipeline of spaCy lies. spaCy is not imported, nor is the pipeline."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+SPACY_CONFIG = "config.cfg"
+
+
+def find_pipeline(name: str) -> Path | None:
+    """The folder with `config.cfg` of a pipeline: that folder, one round it as packages of spaCy
+    have it, or the name of an installed package, which is not imported. None: it is no pipeline."""
+    places = [Path(name)]
+    if name.isidentifier() and not places[0].exists():
+        spec = importlib.util.find_spec(name)
+        places = [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
+    for place in places:
+        inner = sorted(place.glob(f"*/{SPACY_CONFIG}"))
+        for file in (place / SPACY_CONFIG, *inner[:1]):
+            if file.is_file():
+                return file.parent
+    return None
