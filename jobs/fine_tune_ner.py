@@ -21,6 +21,7 @@ from jobs.launch_training import check_processes, is_worker, launch_workers
 from training.corpora import PARTS, default_corpus
 from training.recipe import Recipe
 from training.training_request import TrainingRequest, split_parts
+from training.unlabelled_text import read_texts
 from udfs.errors import ClinspanError, InputError
 
 if TYPE_CHECKING:
@@ -57,6 +58,23 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--score-parts", metavar="PARTS", default="devel", help="scored after each epoch, or none")
     add("--base-model", metavar="FOLDER", type=Path, help="an encoder (default: MiniLM)")
+    add(
+        "--teacher",
+        metavar="PACKAGE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a model package that the new one learns from too; may be given several times",
+    )
+    add(
+        "--unlabelled",
+        metavar="PATH",
+        type=Path,
+        action="append",
+        default=[],
+        help="texts that the teachers alone label: .txt, .jsonl or a folder of them; also .gz",
+    )
+    add("--text-key", metavar="NAME", default="text", help="of the records of .jsonl")
     add("--experiment", metavar="NAME", default="clinspan-ner", help="MLflow experiment")
     add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads of each")
     add("--device", metavar="NAME", default="cpu", help="cpu, cuda or cuda:INDEX")
@@ -142,6 +160,10 @@ def _request(arguments: argparse.Namespace, words: list[str]) -> TrainingRequest
         label_maps=read_label_maps(arguments.label_map),
         checkpoint_steps=arguments.checkpoint_steps,
         resume=arguments.resume,
+        teachers=tuple(arguments.teacher),
+        unlabelled=tuple(read_texts(arguments.unlabelled, arguments.text_key))
+        if arguments.unlabelled
+        else (),
     )
 
 

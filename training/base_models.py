@@ -1,11 +1,12 @@
-"""What training knows of the families of encoders: which folder is a base model, how its dropout is
-set, how deep a parameter lies.
+"""What training knows of the families of encoders: which folder is a base model, whether its head
+is kept, which layers are, how its dropout is set, how deep a parameter lies.
 
 The families themselves are udfs.model_families'.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,12 +31,17 @@ def check_base_model(folder: Path) -> None:
 
 
 def open_base_model(
-    folder: Path, tags: Sequence[str], max_wordpieces: int, dropout: float
+    folder: Path,
+    tags: Sequence[str],
+    max_wordpieces: int,
+    dropout: float,
+    layers: Sequence[int] = (),
 ) -> PreTrainedModel:
-    """The encoder of a folder with a fresh token-classification head.
+    """The encoder of a folder, or these layers of it, with a token-classification head: its own
+    where it is a classifier of these very tags, else a fresh one.
 
-    Raises InputError where the folder is no base model or its inputs are too short. Nothing is
-    fetched or unpickled.
+    Raises InputError where the folder is no base model, its inputs are too short or it lacks a
+    layer. Nothing is fetched or unpickled.
     """
     check_base_model(folder)
     shape = EncoderConfig.from_file(folder / CONFIG)
@@ -61,8 +67,34 @@ def open_base_model(
         trust_remote_code=False,
         use_safetensors=True,
         dtype=torch.float32,
+        ignore_mismatched_sizes=True,  # a head of other tags, which goes anyway
     )
+    if own_tags(folder) not in (None, list(tags)):  # as many or not: they mean something else
+        torch.nn.init.normal_(model.classifier.weight, std=config.initializer_range)
+        torch.nn.init.zeros_(model.classifier.bias)
+    if layers:
+        _keep_layers(model, shape, layers)
     return model
+
+
+def own_tags(folder: Path) -> list[str] | None:
+    """The tags of a folder that is a token classifier; None where its config names none."""
+    named = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("id2label")
+    return None if named is None else [named[number] for number in sorted(named, key=int)]
+
+
+def _keep_layers(model: PreTrainedModel, shape: EncoderConfig, layers: Sequence[int]) -> None:
+    count = shape.num_hidden_layers
+    if shape.num_hidden_groups != count:
+        raise InputError("keep_layers must be empty: this base model's layers share their weights")
+    if max(layers) >= count:
+        raise InputError(f"keep_layers {max(layers)} must be below the base model's {count} layers")
+    family = shape.family
+    place, _, name = family.layer_prefix.partition(".{0}")[0].rpartition(".")
+    kept = torch.nn.ModuleList(model.get_submodule(f"{place}.{name}")[layer] for layer in layers)
+    setattr(model.get_submodule(place), name, kept)
+    key = family.keys.get("num_hidden_layers", "num_hidden_layers")
+    setattr(model.config, key, len(kept))
 
 
 def depths(model: PreTrainedModel) -> tuple[dict[str, int], int]:

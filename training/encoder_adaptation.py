@@ -8,7 +8,6 @@ which `find_base_model` takes. No text is logged or written. Knows nothing of th
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import random
 import shutil
@@ -38,6 +37,7 @@ from training.model_package import (
     check_output_folder,
     find_base_model,
 )
+from training.unlabelled_text import digest_texts
 from training.word_masking import TextPiece, encode_texts
 from udfs.devices import resolve_device
 from udfs.errors import InputError
@@ -175,18 +175,10 @@ def _identity(
     new = request.new_encoder
     return {
         **dataclasses.asdict(settings),
-        "texts_digest": _digest(request.texts),
+        "texts_digest": digest_texts(request.texts),
         "base_model_sha256": sha256_of(folder / WEIGHTS),
         "new_encoder": None if new is None else dataclasses.asdict(new),
     }
-
-
-def _digest(texts: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        content = text.encode("utf-8", "surrogatepass")
-        digest.update(len(content).to_bytes(8, "big") + content)
-    return digest.hexdigest()
 
 
 def _write(output: Path, model: PreTrainedModel, base_model: Path) -> None:

@@ -26,12 +26,22 @@ NO_LABEL = -100  # what torch's cross entropy leaves out
 @dataclass(frozen=True, slots=True)
 class Example:
     """Word-pieces of a window, special tokens not counted, and the tag number of each (NO_LABEL:
-    not trained on). `hidden` are the numbers of the tags that its corpus does not annotate.
+    not trained on). `hidden` are the numbers of the tags that its corpus does not annotate;
+    `targets`, `(word-pieces, tags)`, what teachers hold probable, nothing where they do not decide.
     """
 
     ids: NDArray[np.int64]
     tags: NDArray[np.int64]
     hidden: tuple[int, ...] = ()
+    targets: NDArray[np.float32] | None = None
+
+    @property
+    def learnt(self) -> int:
+        """How many of its word-pieces something is learnt from: of a tag, or of teachers."""
+        has_tag = self.tags != NO_LABEL
+        if self.targets is not None:
+            has_tag = has_tag | self.targets.any(axis=1)
+        return int(has_tag.sum())
 
 
 def encode_documents(
@@ -144,10 +154,12 @@ def join_neighbours(
 def _concatenate(run: Sequence[Example]) -> Example:
     if len(run) == 1:
         return run[0]
+    targets = [part.targets for part in run if part.targets is not None]
     return Example(
         np.concatenate([part.ids for part in run]),
         np.concatenate([part.tags for part in run]),
         run[0].hidden,
+        np.concatenate(targets) if len(targets) == len(run) else None,
     )
 
 

@@ -7,6 +7,7 @@ of MLflow or of the terminal: whoever calls it hears of progress through two cal
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,17 @@ from transformers import PreTrainedModel
 from training.base_models import depths, open_base_model
 from training.checkpoints import Checkpoints
 from training.corpus import Document
-from training.examples import encode_documents, join_neighbours, shuffled_batches
+from training.examples import Example, encode_documents, join_neighbours, shuffled_batches
 from training.processes import ONE_PROCESS, Processes
 from training.recipe import Recipe
 from training.resumption import Resumption
+from training.soft_targets import (
+    ask_teachers,
+    unlabelled_examples,
+    windows_of_epoch,
+    without_tags,
+)
+from training.teachers import Teaching
 from training.training_loop import StepReport, TrainingLoop
 from udfs.errors import InputError
 from udfs.label_scheme import bio_labels
@@ -50,19 +58,21 @@ def fine_tune(
     on_epoch: Callable[[int, PreTrainedModel], float | None] | None = None,
     checkpoints: Checkpoints | None = None,
     processes: Processes = ONE_PROCESS,
+    teaching: Teaching | None = None,
 ) -> FineTuned:
     """Trains on all documents and returns the model, in evaluation mode, on the CPU.
 
     The same arguments, thread count and machine give the same weights, also where `checkpoints`
     hold the state of a run that was killed: it goes on from there. `annotated` are, for each
-    document, the labels that its corpus annotates (None: all). `on_epoch` gets the number of the
+    document, the labels that its corpus annotates (None: all). With `teaching` the student learns
+    from teachers too, which must fit it (`check_teachers`). `on_epoch` gets the number of the
     epoch, from 0, and the model in evaluation mode, and gives the score by which the best epoch is
     chosen where the recipe has patience; it is called in the first process alone.
     """
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
     tags = bio_labels(entity_labels)
-    model = open_base_model(base_model, tags, recipe.max_wordpieces, recipe.dropout)
+    model = open_base_model(base_model, tags, recipe.max_wordpieces, recipe.dropout, recipe.layers)
     model.to(device)
     if not processes.is_first:  # what drops out there is something else, as in one batch
         torch.manual_seed(recipe.seed + 1_000_003 * processes.rank)
@@ -80,6 +90,9 @@ def fine_tune(
     )
     if not any(groups):
         raise InputError("there is nothing to train on: no document has any text")
+    unlabelled: list[Example] = []
+    if teaching is not None:
+        groups, unlabelled = _taught(groups, teaching, tokenizer, tags, recipe, device)
     loop = TrainingLoop(
         model, tokenizer, recipe, _parameter_groups(model, recipe), processes, on_step
     )
@@ -88,6 +101,7 @@ def fine_tune(
     while epoch < recipe.epochs and not resumption.stopping.is_over:
         before = rng.getstate()
         examples = join_neighbours(groups, recipe.join_probability, recipe.max_wordpieces - 2, rng)
+        examples += windows_of_epoch(unlabelled, epoch, recipe.epochs)
         batches = shuffled_batches(examples, recipe.batch_wordpieces, rng)
         loop.run_epoch(epoch, batches, done, partial(resumption.after_step, epoch, before))
         if epoch == recipe.epochs - 1:
@@ -98,6 +112,26 @@ def fine_tune(
     resumption.take_best()
     model.to("cpu")
     return FineTuned(model, resumption.stopping.best_epoch)
+
+
+def _taught(
+    groups: Sequence[Sequence[Example]],
+    teaching: Teaching,
+    tokenizer: WindowTokenizer,
+    tags: Sequence[str],
+    recipe: Recipe,
+    device: str,
+) -> tuple[list[list[Example]], list[Example]]:
+    """The groups with the teachers' targets, and the unlabelled examples of all epochs."""
+    labelled = [example for group in groups for example in group]
+    most = math.ceil(len(labelled) * recipe.unlabelled_ratio) * recipe.epochs
+    more = unlabelled_examples(teaching.unlabelled, tokenizer, tags, recipe, most)
+    asked = ask_teachers(
+        teaching.teachers, [*labelled, *more], tokenizer, len(tags), recipe.temperature, device
+    )
+    taught = iter(asked)
+    regrouped = [[next(taught) for _ in group] for group in groups]
+    return regrouped, [without_tags(example) for example in taught]
 
 
 def _parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, Any]]:

@@ -52,6 +52,18 @@ class Recipe:
     patience: int = setting(
         0, "epochs without a better F1 on devel after which it stops, keeping the best; 0: never"
     )
+    distillation: float = setting(
+        0.0, "the teachers' part of the loss, from 0 to 1; the gold tags have the rest"
+    )
+    temperature: float = setting(
+        2.0, "by which teachers' and student's logits are divided in the teachers' part"
+    )
+    unlabelled_ratio: float = setting(
+        1.0, "unlabelled windows in each epoch, as a multiple of the labelled ones"
+    )
+    keep_layers: str = setting(
+        "", "layers of the base model that the student starts with, such as 0,2,5; empty: all"
+    )
     precision: str = setting(
         FLOAT32, "of the products in training: float32, or bfloat16 where the hardware has it"
     )
@@ -76,9 +88,20 @@ class Recipe:
             "batch_wordpieces",
             "layer_decay",
             "max_gradient_norm",
+            "temperature",
+            "unlabelled_ratio",
         ):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} {getattr(self, name)} must be greater than 0")
+        if not 0.0 <= self.distillation <= 1.0:
+            raise InputError(f"distillation {self.distillation} must be from 0 to 1")
+        if self.distillation and self.label_all_pieces:
+            raise InputError(
+                "distillation learns from first word-pieces, which are what teachers are right on: "
+                "leave out label_all_pieces"
+            )
+        if list(self.layers) != sorted(set(self.layers)):
+            raise InputError(f"keep_layers {self.keep_layers} must rise, from 0 on")
         if self.patience < 0:
             raise InputError(f"patience {self.patience} must be at least 0")
         if self.patience and self.average_last:
@@ -94,3 +117,14 @@ class Recipe:
             raise InputError(
                 f"overlap {self.overlap} must be at least 0 and less than max_wordpieces - 2"
             )
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """`keep_layers` as numbers. Raises InputError where they are none."""
+        try:
+            numbers = tuple(int(number) for number in self.keep_layers.split(",") if number)
+        except ValueError:
+            numbers = (-1,)
+        if min(numbers, default=0) < 0:
+            raise InputError(f"keep_layers {self.keep_layers!r} must be numbers such as 0,2,5")
+        return numbers

@@ -1,4 +1,5 @@
-"""Whether a model was trained on a part of a corpus, by the digest in its package."""
+"""Whether a model, or one that it learnt from, was trained on a part of a corpus, by the digests in
+its package."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from udfs.model_package import ModelManifest
 
 
 def refuse_seen_part(manifest: ModelManifest, corpus: str, part: str) -> None:
-    """Raises InputError where the part, alone or with others of the corpus, is what the model was
-    trained on. Other training data are not recognised.
+    """Raises InputError where the part, alone or with others of the corpus, is what the model, its
+    teachers or the package that it began as were trained on. Other data are not recognised.
     """
     documents = {}
     for name in PARTS:
@@ -23,9 +24,9 @@ def refuse_seen_part(manifest: ModelManifest, corpus: str, part: str) -> None:
     for number in range(1, len(documents) + 1):
         for parts in combinations(documents, number):
             together = [document for name in parts for document in documents[name]]
-            if part in parts and digest_documents(together) == manifest.training_data_digest:
+            if part in parts and digest_documents(together) in manifest.seen_digests:
                 raise InputError(
-                    f"the model {manifest.name} was trained on the {' and '.join(parts)} parts of "
-                    f"this corpus, so its scores on {part} are not what they are on other texts; "
-                    "name a part that it has not seen"
+                    f"the model {manifest.name}, or one that it learnt from, was trained on the "
+                    f"{' and '.join(parts)} parts of this corpus, so its scores on {part} are "
+                    "not what they are on other texts; name a part that it has not seen"
                 )

@@ -84,7 +84,8 @@ def train_spacy(
             log.log_metric(f"{JUDGED_PART}/f1_of_spacy", f1, step)
             on_look(step, f1)
 
-        _run_loop(training_config(recipe, *files, folder), place / "out", log_look)
+        config = training_config(recipe, files[0], files[1], folder)
+        _run_loop(config, place / "out", log_look)
         made = make_package(
             PipelineRequest(
                 source=place / "out" / BEST,

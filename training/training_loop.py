@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedModel
 
+from training.distillation import student_loss, target_matrix
 from training.examples import NO_LABEL, Example, pad_batch
-from training.partial_labels import hidden_matrix, summed_loss
+from training.partial_labels import hidden_matrix
 from training.processes import Processes
 from training.recipe import BFLOAT16, Recipe
 from training.tensor_names import named_below, optimizer_tensors, restore_optimizer
@@ -95,11 +96,11 @@ class TrainingLoop:
 
     def _train_step(self, batch: Sequence[Example]) -> float:
         recipe, processes = self._recipe, self._processes
-        labelled = sum(int((example.tags != NO_LABEL).sum()) for example in batch)
+        learnt = sum(example.learnt for example in batch)
         loss = self._summed_loss(processes.share(batch), batch)
         # DistributedDataParallel takes the mean over processes; each has a part of the sum.
-        (loss * (processes.count / max(labelled, 1))).backward()
-        mean = processes.total(float(loss.item())) / max(labelled, 1)
+        (loss * (processes.count / max(learnt, 1))).backward()
+        mean = processes.total(float(loss.item())) / max(learnt, 1)
         if not math.isfinite(mean):
             raise InputError(
                 f"the loss is {mean}: take a learning rate below {recipe.learning_rate}"
@@ -116,16 +117,21 @@ class TrainingLoop:
         shown = share or batch[:1]
         arrays = pad_batch(shown, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
         ids, mask, tags = (torch.from_numpy(array).to(device) for array in arrays)
+        width, tag_count = ids.shape[1], self._model.config.num_labels
+        targets = target_matrix(shown, width, tag_count)
+        targets = None if targets is None else targets.to(device)
         if recipe.unknown_probability:
+            learnt = tags != NO_LABEL
+            learnt = learnt if targets is None else learnt | targets.any(dim=-1)
             chance = torch.rand(ids.shape, device=device)
-            hide = (chance < recipe.unknown_probability) & (tags != NO_LABEL)
+            hide = (chance < recipe.unknown_probability) & learnt
             ids = ids.masked_fill(hide, tokenizer.unknown_id)
         half = recipe.precision == BFLOAT16
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
             logits = self._shared(input_ids=ids, attention_mask=mask).logits
-        hidden = hidden_matrix(shown, logits.shape[-1])
+        hidden = hidden_matrix(shown, tag_count)
         hidden = hidden if hidden is None else hidden.to(device)
-        loss = summed_loss(logits.float(), tags, hidden, recipe.label_smoothing)
+        loss = student_loss(logits.float(), tags, hidden, targets, recipe)
         return loss if share else loss * 0.0
 
     def state(self) -> dict[str, Tensor]:

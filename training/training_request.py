@@ -22,6 +22,7 @@ class TrainingRequest:
 
     `checkpoint_steps` is how many steps lie between two checkpoints inside an epoch (0: none do);
     there is one after each epoch anyway. `resume` goes on from the last one, if there is one.
+    `teachers` are model packages, `unlabelled` texts on which they alone say what is right.
     """
 
     corpora: tuple[str, ...]
@@ -36,8 +37,14 @@ class TrainingRequest:
     label_maps: Mapping[str, LabelMap] = field(default_factory=dict)
     checkpoint_steps: int = 500
     resume: bool = False
+    teachers: tuple[Path, ...] = ()
+    unlabelled: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.unlabelled and not self.teachers:
+            raise InputError("unlabelled texts teach nothing without a --teacher: give one")
+        if len(set(self.teachers)) < len(self.teachers):
+            raise InputError("a teacher is named twice; name each once")
         both = sorted(set(self.train_parts) & set(self.score_parts))
         if both:
             raise InputError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from training.processes import ONE_PROCESS, Processes
 from training.recipe import Recipe
 from training.run_observer import Progress, RunObserver, score_package
 from training.scoring import Scores
+from training.seen_parts import refuse_seen_part
+from training.teachers import Teaching, ancestors, check_teachers
 from training.training_data import TrainingData, form_of
 from training.training_request import JUDGED_PART, TrainingRequest
 from udfs.devices import resolve_device
@@ -53,6 +56,7 @@ class _Prepared:
     data: TrainingData
     scored: dict[str, TrainingData]
     draft: ModelManifest
+    teaching: Teaching | None
 
 
 def identify(
@@ -115,6 +119,7 @@ def run_training(
             on_epoch=observer.on_epoch if observer is not None else None,
             checkpoints=checkpoints,
             processes=processes,
+            teaching=prepared.teaching,
         )
         if observer is None:
             return None
@@ -137,20 +142,38 @@ def _prepare(request: TrainingRequest, recipe: Recipe, processes: Processes) -> 
         check_unfinished(request.output, request.resume)
     if recipe.patience:
         request.check_judged("patience")
+    _check_shares(request, recipe)
     base_model = find_base_model(request.base_model)
     data = request.mix.read(request.train_parts)
     scored = {part: request.mix.read([part], data) for part in request.score_parts}
     resolve_device(request.device)
+    tags = bio_labels(data.entity_labels)
+    teaching = Teaching(request.teachers, request.unlabelled) if request.teachers else None
+    if teaching is not None:
+        check_teachers(teaching, base_model, tags, recipe.max_wordpieces)
     draft = ModelManifest(
         name=request.name,
-        labels=bio_labels(data.entity_labels),
+        labels=tags,
         files={},
         max_wordpieces=recipe.max_wordpieces,
         overlap=recipe.overlap,
         base_model=base_model_name(request.base_model),
         training_data_digest=data.digest,
+        learnt_from=tuple(ancestors(request.teachers, base_model)),
     )
-    return _Prepared(base_model, data, scored, draft)
+    if draft.learnt_from:
+        for corpus, part in itertools.product(request.corpora, request.score_parts):
+            refuse_seen_part(draft, corpus, part)
+    return _Prepared(base_model, data, scored, draft, teaching)
+
+
+def _check_shares(request: TrainingRequest, recipe: Recipe) -> None:
+    if request.teachers and not recipe.distillation:
+        raise InputError("distillation must be greater than 0, or the teachers teach nothing")
+    if recipe.distillation and not request.teachers:
+        raise InputError(
+            f"distillation {recipe.distillation} needs a teacher: give --teacher, or leave it at 0"
+        )
 
 
 @contextlib.contextmanager
@@ -174,6 +197,7 @@ def _identity(recipe: Recipe, prepared: _Prepared, processes: Processes) -> dict
         "scored_data_digests": {part: data.digest for part, data in prepared.scored.items()},
         "base_model_sha256": sha256_of(prepared.base_model / WEIGHTS),
         "processes": processes.count,
+        **(prepared.teaching.identity if prepared.teaching is not None else {}),
     }
 
 
@@ -190,6 +214,8 @@ def _parameters(
         "threads": request.threads,
         "device": request.device,
         "processes": processes.count,
+        "learnt_from": ",".join(entry["fingerprint"] for entry in prepared.draft.learnt_from),
+        "unlabelled_texts": len(request.unlabelled),
     }
 
 
@@ -204,6 +230,14 @@ def _card_facts(
         "Command": f"`{request.command}`",
         "Recipe": ", ".join(f"{name} {value}" for name, value in settings),
     }
+    for entry in prepared.draft.learnt_from:
+        fact = f"Learnt from {entry['role']} {entry['name']}"
+        facts[f"{fact}, {entry['fingerprint'][:8]}"] = (
+            f"fingerprint `{entry['fingerprint']}`, digest of its training data "
+            f"`{entry['training_data_digest']}`"
+        )
+    if request.unlabelled:
+        facts["Unlabelled texts"] = str(len(request.unlabelled))
     if best_epoch is not None:
         facts["Best epoch"] = f"{best_epoch + 1}, by the F1 on {JUDGED_PART}"
     return facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +20,17 @@ def read_texts(paths: Sequence[Path], text_key: str, each_line: bool = False) ->
     files = [file for path in paths for file in _files(path)]
     texts = [text for file in files for text in _read(file, text_key, each_line)]
     if not any(text.strip() for text in texts):
-        raise InputError("there is no text in the files of --text")
+        raise InputError("there is no text in the files that were named")
     return texts
+
+
+def digest_texts(texts: Sequence[str]) -> str:
+    """sha256 of the texts in order."""
+    digest = hashlib.sha256()
+    for text in texts:
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(len(content).to_bytes(8, "big") + content)
+    return digest.hexdigest()
 
 
 def _files(path: Path) -> list[Path]:

@@ -66,7 +66,7 @@ def write_vectors(vectors: WordVectors, folder: Path) -> Path:
     Raises InputError where the file is damaged or there are no vectors.
     """
     import spacy
-    from spacy.vectors import Vectors
+    from spacy.vectors import Vectors  # type: ignore[import-not-found]  # compiled, without a stub
 
     nlp = spacy.blank("en")
     if vectors.is_word2vec:

@@ -36,6 +36,7 @@ DECISIVE_FILES = {ENCODER: REQUIRED_FILES, SPACY: (CONFIG, PIPELINE)}
 # Files that can run code when loaded; a package that holds one is refused, listed or not.
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5")
 
+_ANCESTOR = ("role", "name", "fingerprint", "training_data_digest")
 # It stands in statements, tables and messages: nothing that a query or a terminal would act on.
 _NAME = re.compile(r"[\w .:+@()/-]{1,200}")
 NAME_RULE = "must be 1 to 200 letters, digits, spaces and . : + @ ( ) / - _"
@@ -49,7 +50,9 @@ class ModelManifest:
     ``max_wordpieces`` counts ``[CLS]`` and ``[SEP]``; ``overlap`` is what two pieces of a longer
     window share. ``files`` maps each file name to its sha256. ``calibration`` makes probabilities
     of mentions' scores. ``kind`` says what runs it; where that is spaCy, the tags are plain labels
-    and there are no word-pieces to count. ``scores`` and ``base_model`` change no result.
+    and there are no word-pieces to count. ``learnt_from`` are the models that taught this one or
+    that it began as, and theirs in turn: role, name, fingerprint and training_data_digest of each.
+    It, ``scores`` and ``base_model`` inform and change no result.
     """
 
     name: str
@@ -64,6 +67,13 @@ class ModelManifest:
     format_version: int = FORMAT_VERSION
     label_scheme: str = BIO
     kind: str = ENCODER
+    learnt_from: tuple[dict[str, str], ...] = ()
+
+    @property
+    def seen_digests(self) -> frozenset[str]:
+        """Digests of all data that it, or a model that it learnt from, was trained on."""
+        own = {self.training_data_digest, *(a["training_data_digest"] for a in self.learnt_from)}
+        return frozenset(own - {""})
 
     @property
     def scheme(self) -> LabelScheme:
@@ -184,8 +194,16 @@ def _parse_manifest(folder: Path) -> ModelManifest:
             f"{path} is not readable JSON ({type(error).__name__}); copy the package again"
         ) from None
     _check_shape(path, raw)
-    calibration = ScoreCalibration(**raw.get("calibration", {}))
-    return ModelManifest(**{**raw, "labels": tuple(raw["labels"]), "calibration": calibration})
+    parsed = {
+        "labels": tuple(raw["labels"]),
+        "calibration": ScoreCalibration(**raw.get("calibration", {})),
+        "learnt_from": tuple(raw.get("learnt_from", ())),
+    }
+    return ModelManifest(**{**raw, **parsed})
+
+
+def _is_ancestor(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(value.get(key), str) for key in _ANCESTOR)
 
 
 def _check_shape(path: Path, raw: object) -> None:
@@ -204,6 +222,9 @@ def _check_shape(path: Path, raw: object) -> None:
         refuse(f"the name {raw['name'][:50]!r} {NAME_RULE}")
     if raw.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         refuse(f"format_version is {raw['format_version']!r}, this release reads {FORMAT_VERSION}")
+    ancestors = raw.get("learnt_from", [])
+    if not isinstance(ancestors, list) or not all(map(_is_ancestor, ancestors)):
+        refuse(f"'learnt_from' is no list of objects with the texts {', '.join(_ANCESTOR)}")
     for key in ("max_wordpieces", "overlap"):
         if key in raw and (not isinstance(raw[key], int) or isinstance(raw[key], bool)):
             refuse(f"{key!r} is {raw[key]!r}, not a whole number")

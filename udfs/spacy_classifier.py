@@ -77,7 +77,7 @@ class SpacyClassifier:
         # A layer that two components share counts once.
         nodes = {node.id: node for model in models for node in model.walk()}.values()
         sizes = (n.get_param(p).size for n in nodes for p in n.param_names if n.has_param(p))
-        return sum(sizes) + int(self._nlp.vocab.vectors.data.size)
+        return int(sum(sizes) + self._nlp.vocab.vectors.data.size)
 
     def use(self, threads: int, tokens_per_batch: int) -> None:
         """Sets the size of batches; spaCy works on one thread whatever is asked."""

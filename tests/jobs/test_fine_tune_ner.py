@@ -36,7 +36,8 @@ def place(tmp_path, monkeypatch, tiny):
 
 
 def train(*more):
-    return fine_tune_ner.main(["--corpus", "bc5cdr:data", "--base-model", "base", *TINY, *more])
+    usual = [] if "--corpus" in more else ["--corpus", "bc5cdr:data"]
+    return fine_tune_ner.main([*usual, "--base-model", "base", *TINY, *more])
 
 
 def test_training_scoring_and_the_card(place, capfd):
@@ -173,6 +174,80 @@ def test_seeds_are_runs_below_one_and_the_best_becomes_the_package(place, capsys
     for seeds, rule in (("1", "two different ones"), ("1,1", "two different ones")):
         assert train("--output", "other", "--seeds", seeds) == 2
         assert rule in capsys.readouterr().err
+
+
+@pytest.fixture
+def taught(place, tiny):
+    """A teacher of the corpus; its parts are alike, so that what it has seen is all of them. What
+    a student learns from is another corpus, and sentences that nobody has labelled."""
+    assert train("--output", "teacher", "--epochs", "20") == 0
+    title, abstract = "Aspirin caused fever in patients.", "No ibuprofen and no headache."
+    mentions = [("Aspirin", "Chemical"), ("fever", "Disease"), ("headache", "Disease")]
+    parts = place / "other" / "pubtator"
+    parts.mkdir(parents=True)
+    for number, part in enumerate(("Training", "Development", "Test")):
+        block = tiny.pubtator_block(str(7 + number), title, abstract, mentions)
+        (parts / f"CDR_{part}Set.PubTator.txt").write_text(block, encoding="utf-8")
+    (place / "more.txt").write_text("Severe xyloprim fever.\nIbuprofen caused a severe headache.\n")
+    return place
+
+
+STUDENT = ("--corpus", "bc5cdr:other", "--base-model", "teacher", "--teacher", "teacher")
+STUDENT += ("--distillation", "0.7", "--unlabelled", "more.txt", "--keep-layers", "1", *SHORT)
+
+
+def test_a_smaller_student_learns_from_teachers_and_says_so(taught, capfd):
+    assert train(*STUDENT, "--output", "unbroken", "--name", "m") == 0
+    teacher, student = (load_manifest(taught / name) for name in ("teacher", "unbroken"))
+    assert [(e["role"], e["fingerprint"]) for e in student.learnt_from] == [
+        ("teacher", teacher.fingerprint),
+        ("base model", teacher.fingerprint),
+    ]
+    assert teacher.training_data_digest in student.seen_digests
+    assert json.loads((taught / "unbroken/config.json").read_text())["num_hidden_layers"] == 1
+    card = (taught / "unbroken" / "README.md").read_text()
+    assert f"fingerprint `{teacher.fingerprint}`" in card
+    assert "| Unlabelled texts | 1 |" in card
+    parameters = runs_of(taught)[-1].data.params
+    assert parameters["learnt_from"] == f"{teacher.fingerprint},{teacher.fingerprint}"
+    assert (parameters["distillation"], parameters["keep_layers"]) == ("0.7", "1")
+
+    kill_training(5, *STUDENT, "--output", "new", "--name", "m")
+    resumed = [*STUDENT, "--output", "new", "--name", "m", "--resume"]
+    (taught / "more.txt").write_text("Something else.")
+    assert train(*resumed) == 2
+    assert "another training: unlabelled_digest was" in capfd.readouterr().err
+    (taught / "more.txt").write_text(
+        "Severe xyloprim fever.\nIbuprofen caused a severe headache.\n"
+    )
+    assert train(*resumed) == 0
+    for file in ("model.safetensors", "config.json"):
+        assert (taught / "new" / file).read_bytes() == (taught / "unbroken" / file).read_bytes()
+    output = capfd.readouterr()
+    kept = [path for path in (taught / "new").iterdir()]
+    assert not [path for path in kept if b"xyloprim" in path.read_bytes().lower()]
+    assert "xyloprim" not in (output.out + output.err).lower()
+
+
+def test_wrong_teachers_are_refused_before_anything_is_written(taught, capsys):
+    for arguments, rule in (
+        (["--teacher", "teacher"], "distillation must be greater than 0"),
+        (["--distillation", "0.5"], "distillation 0.5 needs a teacher"),
+        (["--unlabelled", "more.txt"], "without a --teacher"),
+        (["--unlabelled", "absent.txt"], "must be a .txt or .jsonl file"),
+        (["--teacher", "teacher", "--teacher", "teacher"], "named twice"),
+        (["--teacher", "base", "--distillation", "1"], "is not a model package"),
+        # By its teacher, and by the package that it began as, a student has seen what is scored.
+        (
+            ["--teacher", "teacher", "--distillation", "1"],
+            "or one that it learnt from, was trained",
+        ),
+        (["--base-model", "teacher"], "or one that it learnt from, was trained on the devel"),
+    ):
+        assert train("--output", "new", *arguments) == 2
+        assert rule in capsys.readouterr().err
+    assert not (taught / "new").exists()
+    assert not (taught / ".new.training").exists()
 
 
 def test_two_corpora_under_the_labels_of_one_model(place, tiny, capsys):

@@ -16,6 +16,7 @@ from training.recipe import Recipe
 from training.scoring import predict_documents, score_documents
 from udfs.errors import InputError, ModelPackageError
 from udfs.label_scheme import bio_labels
+from udfs.model_families import FAMILIES
 from udfs.model_package import ModelManifest
 from udfs.token_classifier import TokenClassifier
 
@@ -85,6 +86,43 @@ def test_how_deep_a_parameter_lies(folders, family, expected):
         assert names and all(part in name for name in names)
     chances = {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)}
     assert chances == {0.25}
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])
+def test_a_student_starts_with_the_layers_that_are_kept(folders, family, tmp_path):
+    whole, part = (open_base_model(folders[family], TAGS, 40, 0.0, kept) for kept in ((), (0, 2)))
+    assert depths(part)[1] == 3
+    place = FAMILIES[family].layer_prefix
+    for now, once in ((0, 0), (1, 2)):
+        for name in FAMILIES[family].layer.values():
+            weights = [
+                model.get_parameter(f"{place.format(layer)}{name}.weight")
+                for model, layer in ((part, now), (whole, once))
+            ]
+            assert torch.equal(*weights)
+    manifest = ModelManifest("tiny", TAGS, {}, max_wordpieces=40, overlap=8)
+    write_package(tmp_path / "out", part, folders[family], manifest, {})
+    classifier = TokenClassifier.load(tmp_path / "out", "cpu", "float32")
+    assert len(classifier.predict(["fever"])) == 1
+
+
+def test_layers_that_are_not_there_or_shared_cannot_be_kept(folders):
+    with pytest.raises(InputError, match="keep_layers 3 must be below the base model's 3 layers"):
+        open_base_model(folders["bert"], TAGS, 40, 0.0, (0, 3))
+    with pytest.raises(InputError, match="layers share their weights"):
+        open_base_model(folders["albert"], TAGS, 40, 0.0, (0,))
+
+
+def test_a_package_as_base_model_keeps_its_head_for_the_same_tags_alone(tiny_package, tiny_model):
+    head = tiny_model.classifier.weight
+    same = open_base_model(tiny_package, TAGS, 32, 0.0).classifier.weight
+    assert torch.allclose(same, head, atol=1e-3)
+    for labels in (["Drug", "Reason"], ["Chemical"]):  # as many, and fewer
+        other = open_base_model(tiny_package, bio_labels(labels), 32, 0.0)
+        assert other.classifier.weight.shape[0] == len(bio_labels(labels))
+        assert not torch.allclose(other.classifier.weight, head[: other.num_labels], atol=0.01)
+        assert not other.classifier.bias.any()
+        assert list(other.config.id2label.values()) == list(bio_labels(labels))
 
 
 def test_wrong_base_models_are_refused(folders, tiny_bert, tmp_path):

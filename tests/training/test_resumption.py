@@ -11,6 +11,7 @@ import torch
 from training.checkpoints import Checkpoints
 from training.fine_tuning import fine_tune
 from training.recipe import Recipe
+from training.teachers import Teaching
 from udfs.errors import InputError
 
 LABELS = ["Chemical", "Disease"]
@@ -26,7 +27,14 @@ SHAPES = {
     },
     "early": {"patience": 2, "epochs": 6},
     "bfloat16": {"precision": "bfloat16"},
+    "taught": {
+        "distillation": 0.5,
+        "join_probability": 0.3,
+        "unknown_probability": 0.2,
+        "epochs": 4,
+    },
 }
+UNLABELLED = ("Aspirin caused fever. No headache in the study.", "Severe fever and no aspirin.")
 SCORES = [0.1, 0.5, 0.3, 0.4, 0.9, 0.9]  # patience 2 stops after the fourth, the second is best
 
 
@@ -38,7 +46,7 @@ def weights(model):
     return torch.cat([tensor.flatten() for tensor in model.state_dict().values()])
 
 
-def train(tiny_bert, documents, recipe, folder=None, killed_after=None, every=2):
+def train(tiny_bert, documents, recipe, folder=None, killed_after=None, every=2, teaching=None):
     steps = []
 
     def on_step(report):
@@ -54,23 +62,26 @@ def train(tiny_bert, documents, recipe, folder=None, killed_after=None, every=2)
         on_step=on_step,
         on_epoch=lambda epoch, model: SCORES[epoch],
         checkpoints=folder and Checkpoints(folder, {"recipe": dataclasses.asdict(recipe)}, every),
+        teaching=teaching,
     )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("killed_after", "goes_on_at"), [(8, 7), (2, 1), (11, 11)])
 def test_resumed_equals_unbroken(
-    tiny_bert, tiny_documents, tmp_path, shape, killed_after, goes_on_at
+    tiny_bert, tiny_documents, tiny_package, tmp_path, shape, killed_after, goes_on_at
 ):
     recipe = dataclasses.replace(RECIPE, **SHAPES[shape])
-    _, run = train(tiny_bert, tiny_documents, recipe)
+    teaching = Teaching((tiny_package,), UNLABELLED) if recipe.distillation else None
+    _, run = train(tiny_bert, tiny_documents, recipe, teaching=teaching)
     unbroken = run()
-    _, run = train(tiny_bert, tiny_documents, recipe, tmp_path / "work", killed_after)
+    work = tmp_path / "work"
+    _, run = train(tiny_bert, tiny_documents, recipe, work, killed_after, teaching=teaching)
     with pytest.raises(Killed):
         run()
-    steps, run = train(tiny_bert, tiny_documents, recipe, tmp_path / "work")
+    steps, run = train(tiny_bert, tiny_documents, recipe, work, teaching=teaching)
     resumed = run()
-    assert steps[0].step == goes_on_at or shape == "augmented"
+    assert steps[0].step == goes_on_at or recipe.join_probability
     assert torch.equal(weights(resumed.model), weights(unbroken.model))
     assert resumed.best_epoch == unbroken.best_epoch == (1 if shape == "early" else None)
 
