@@ -6,6 +6,7 @@ from training.corpora import Document
 from training.experiment_log import ExperimentLog
 from training.scoring import score_documents
 from udfs.label_scheme import Span
+from udfs.model_package import ModelManifest, sha256_of, write_manifest
 
 
 @pytest.fixture
@@ -24,7 +25,11 @@ def read_run(log):
 def test_runs_keep_parameters_curves_scores_and_files(local_store, tmp_path, monkeypatch):
     package = tmp_path / "package"
     package.mkdir()
-    (package / "ner_model.json").write_text("{}")
+    files = {name: "" for name in ("config.json", "model.safetensors", "tokenizer.json")}
+    for name in files:
+        (package / name).touch()
+        files[name] = sha256_of(package / name)
+    write_manifest(package, ModelManifest("one", ("O", "B-Disease", "I-Disease"), files))
     span = Span(0, 3, "Disease")
     scores = score_documents([Document("1", "abc", (span,))], [[span]])
     with ExperimentLog("tests", "one", {"epochs": 3}) as log:

@@ -146,11 +146,12 @@ def test_an_unreadable_pipeline_is_refused(package):
     from udfs.model_package import sha256_of
 
     unfit = r"pipeline\.msgpack does not fit config\.json"
+    empty = "the recogniser has the labels , the manifest DISEASE, DRUG"
     for content, rule in (
         (b"", unfit),
         (b"\xff\xff", unfit),
-        (b"\x81\xa3ner\xc4\x02\x91\x01", unfit),
-        (b"\x80", "the recogniser has the labels , the manifest DISEASE, DRUG"),
+        (b"\x81\xa3ner\xc4\x02\x91\x01", f"{unfit}|{empty}"),  # by the release of spaCy
+        (b"\x80", empty),
     ):
         (package / "pipeline.msgpack").write_bytes(content)
         manifest = json.loads((package / "ner_model.json").read_text())
