@@ -101,7 +101,7 @@ def test_word_vectors_of_word2vec_come_into_the_package(train, own_folder):
     doc = nlp.make_doc("fever and aspirin")
     tok2vec = nlp.get_pipe("ner").model.get_ref("tok2vec")
     read = tok2vec.predict([doc])
-    nlp.vocab.vectors.data[:] = 0
+    nlp.vocab.vectors.data = np.zeros_like(nlp.vocab.vectors.data)
     blind = tok2vec.predict([doc])
     assert not np.allclose(read, blind)
     card = (package / "README.md").read_text()
