@@ -25,8 +25,8 @@ Clinspan takes the tag of each word from its first word-piece. Longest input:
 
 ## Scores
 
-Strict: begin, end and label must all be right, by `jobs/score_model.py`. In brackets the
-95 % interval, from a bootstrap over the documents.
+Strict: begin, end and label must all be right, by `jobs/score_model.py`. In brackets,
+where it was recorded, the 95 % interval, from a bootstrap over the documents.
 
 {score_section(manifest.scores)}
 """

@@ -71,8 +71,8 @@ overlap by {manifest.overlap}.
 ## Scores
 
 Strict: begin, end and label must all be right. Counted over whole documents through Clinspan's
-production path (windows, word-pieces, tags, spans), by `jobs/score_model.py`. In brackets the 95 %
-interval, from a bootstrap over the documents.
+production path (windows, word-pieces, tags, spans), by `jobs/score_model.py`. In brackets, where
+it was recorded, the 95 % interval, from a bootstrap over the documents.
 Rows that name another model are that model's: this one may have been trained on what they are
 scored on.
 
