@@ -1,13 +1,21 @@
 import dataclasses
+import itertools
 
 import pytest
 import torch
 
 from training.corpora import Document
+from training.corpus import make_document
 from training.fine_tuning import fine_tune
+from training.model_package import write_package
 from training.recipe import Recipe
+from training.scoring import predict_documents
+from training.teachers import Teaching
 from training.training_loop import schedule_factor
 from udfs.errors import InputError
+from udfs.label_scheme import bio_labels
+from udfs.model_package import ModelManifest
+from udfs.token_classifier import TokenClassifier
 
 LABELS = ["Chemical", "Disease"]
 SHORT = Recipe(epochs=2, learning_rate=0.01, max_wordpieces=32, overlap=8)
@@ -59,6 +67,32 @@ def test_bfloat16_is_used_and_the_weights_stay_float32(tiny_bert, tiny_documents
     assert losses["bfloat16"][0] != losses["float32"][0]
     assert losses["bfloat16"][0] == pytest.approx(losses["float32"][0], rel=0.02)
     assert losses["bfloat16"][-1] < 0.7 * losses["bfloat16"][0]
+
+
+def test_a_student_learns_what_its_teacher_says_and_not_the_gold_tags(
+    tiny_bert, tiny_package, tiny_documents, tmp_path
+):
+    """The gold tags are all O, and one document's words stand in unlabelled texts alone."""
+    one, other = (make_document(d.doc_id, d.text, ()) for d in tiny_documents)
+    recipe = dataclasses.replace(
+        SHORT, epochs=60, batch_wordpieces=96, distillation=1.0, unlabelled_ratio=9.0
+    )
+    ends = itertools.product(("and", "in", "the", "of", "a", "study"), repeat=3)
+    windows = itertools.product(ends, other.text.rstrip(".").split(". "))
+    texts = tuple(f"{words} {' '.join(end)}." for end, words in windows)
+    teaching = Teaching((tiny_package,), texts)
+    model = fine_tune(tiny_bert, [one], LABELS, recipe, teaching=teaching).model
+    manifest = ModelManifest("student", bio_labels(LABELS), {}, max_wordpieces=32, overlap=8)
+    write_package(tmp_path / "student", model, tiny_bert, manifest, {})
+    found, expected = (
+        predict_documents(tiny_documents, TokenClassifier.load(folder, "cpu", "float32"))
+        for folder in (tmp_path / "student", tiny_package)
+    )
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [(s.begin, s.end, s.label) for s in ours] == [
+            (s.begin, s.end, s.label) for s in theirs
+        ]
+        assert len(theirs) > 1
 
 
 def test_callbacks_hear_of_every_step_and_epoch(tiny_bert, tiny_documents):
