@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.training_options import add_settings, read_settings
 from training.adaptation_settings import AdaptationSettings, NewEncoder
 from training.unlabelled_text import read_texts
 from udfs.errors import ClinspanError, InputError
@@ -76,14 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=500,
         help="steps between two checkpoints inside an epoch, 0 for none",
     )
-    for setting in dataclasses.fields(AdaptationSettings):
-        add(
-            "--" + setting.name.replace("_", "-"),
-            metavar="X",
-            type=type(setting.default),
-            default=setting.default,
-            help=setting.metadata["meaning"],
-        )
+    add_settings(parser, AdaptationSettings)
     return parser
 
 
@@ -100,8 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def adapt(arguments: argparse.Namespace) -> None:
     """Runs what the arguments ask for and shows how it goes."""
-    names = [setting.name for setting in dataclasses.fields(AdaptationSettings)]
-    settings = AdaptationSettings(**{name: getattr(arguments, name) for name in names})
+    settings = read_settings(arguments, AdaptationSettings)
     new_encoder = _new_encoder(arguments)
     texts = read_texts(arguments.text, arguments.text_key, arguments.each_line)
     # torch and transformers take seconds to import: --help and absent files do not wait.

@@ -7,7 +7,6 @@ The defaults are the recommended recipe.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import shlex
 import sys
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING
 from conf.faults import SettingsError
 from jobs.label_map_file import read_label_maps
 from jobs.launch_training import check_processes, is_worker, launch_workers
-from training.corpora import PARTS, default_corpus
+from jobs.training_options import add_data_options, add_settings, read_settings
+from training.corpora import default_corpus
 from training.recipe import Recipe
 from training.training_request import TrainingRequest, split_parts
 from training.unlabelled_text import read_texts
@@ -36,26 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--output", metavar="FOLDER", type=Path, required=True, help="new folder for the package")
-    add("--name", help="name of the model (default: that of the folder)")
-    add(
-        "--corpus",
-        metavar="FORM:FOLDER",
-        action="append",
-        help=f"an annotated corpus; may be given several times (default: {default_corpus()})",
-    )
-    add(
-        "--label-map",
-        metavar="FILE",
-        type=Path,
-        help="YAML that says for a corpus which label of the model each of its labels is, or null",
-    )
-    add(
-        "--train-parts",
-        metavar="PARTS",
-        default="train",
-        help=f"of {', '.join(PARTS)}, with commas",
-    )
+    add_data_options(parser)
     add("--score-parts", metavar="PARTS", default="devel", help="scored after each epoch, or none")
     add("--base-model", metavar="FOLDER", type=Path, help="an encoder (default: MiniLM)")
     add(
@@ -96,16 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=500,
         help="steps between two checkpoints inside an epoch, 0 for none",
     )
-    recipe = parser.add_argument_group("recipe")
-    for setting in dataclasses.fields(Recipe):
-        flag, meaning = "--" + setting.name.replace("_", "-"), setting.metadata["meaning"]
-        if isinstance(setting.default, bool):
-            recipe.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=setting.default, help=meaning
-            )
-        else:
-            kind = type(setting.default)
-            recipe.add_argument(flag, metavar="X", type=kind, default=setting.default, help=meaning)
+    add_settings(parser.add_argument_group("recipe"), Recipe)
     return parser
 
 
@@ -127,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(arguments: argparse.Namespace, words: list[str]) -> None:
     """Runs what the arguments ask for and shows how it goes."""
-    recipe = Recipe(**{s.name: getattr(arguments, s.name) for s in dataclasses.fields(Recipe)})
+    recipe = read_settings(arguments, Recipe)
     # torch and transformers take seconds to import: --help and a refused setting do not wait.
     import transformers
 

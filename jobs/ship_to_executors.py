@@ -26,7 +26,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
 
-from pipelines.inference import Engine, TorchEngine
+from pipelines.inference import Engine, TorchEngine, is_local
 from udfs.model_package import MANIFEST, load_manifest
 
 # What Python workers import of ours.
@@ -82,7 +82,7 @@ def _is_seen(spark: SparkSession, folder: Path) -> bool:
     if str(folder).startswith(_MOUNTED):
         return True
     # The server of a Spark Connect session may be another machine.
-    return not is_remote() and str(spark.conf.get("spark.master", "")).startswith("local")
+    return not is_remote() and is_local(spark)
 
 
 def _archive(name: str, parts: Mapping[str, Traversable]) -> Path:

@@ -8,15 +8,14 @@ Owns the command line and the terminal. Exit codes: 0 done, 1 failed, 2 bad sett
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from jobs.exit_codes import DONE, exit_code
 from jobs.label_map_file import read_label_maps
-from training.corpora import PARTS, default_corpus
+from jobs.training_options import add_data_options, add_settings, read_settings
+from training.corpora import default_corpus
 from training.spacy_recipe import SpacyRecipe
 from training.training_request import JUDGED_PART, TrainingRequest, split_parts
 
@@ -31,16 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--output", metavar="FOLDER", type=Path, required=True, help="new folder for the package")
-    add("--name", help="name of the model (default: that of the folder)")
-    add(
-        "--corpus",
-        metavar="FORM:FOLDER",
-        action="append",
-        help=f"an annotated corpus; may be given several times (default: {default_corpus()})",
-    )
-    add("--label-map", metavar="FILE", type=Path, help="YAML, as for fine_tune_ner.py")
-    add("--train-parts", metavar="PARTS", default="train", help=f"of {', '.join(PARTS)}")
+    add_data_options(parser)
     add(
         "--score-parts",
         metavar="PARTS",
@@ -56,10 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="so many words of a word2vec file, from its beginning",
     )
     add("--experiment", metavar="NAME", default="clinspan-ner", help="MLflow experiment")
-    recipe = parser.add_argument_group("recipe").add_argument
-    for one in dataclasses.fields(SpacyRecipe):
-        flag, kind = "--" + one.name.replace("_", "-"), type(one.default)
-        recipe(flag, metavar="X", type=kind, default=one.default, help=one.metadata["meaning"])
+    add_settings(parser.add_argument_group("recipe"), SpacyRecipe)
     return parser
 
 
@@ -71,8 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace, words: list[str]) -> int:
-    names = [one.name for one in dataclasses.fields(SpacyRecipe)]
-    recipe = SpacyRecipe(**{name: getattr(arguments, name) for name in names})
+    recipe = read_settings(arguments, SpacyRecipe)
     request = TrainingRequest(
         corpora=tuple(arguments.corpus or [default_corpus()]),
         train_parts=split_parts(arguments.train_parts),

@@ -95,7 +95,7 @@ class TorchEngine:
         torch takes seconds to import. Elsewhere it does nothing, so that no executor is asked for
         before it is known whether there is work.
         """
-        if spark.conf.get("spark.master", "").startswith("local"):  # type: ignore[union-attr]
+        if is_local(spark):
             slots = task_slots(spark)
             rows = spark.range(0, slots, 1, slots).mapInArrow(self._load_only, "id long")
             rows.write.format("noop").mode("overwrite").save()
@@ -147,6 +147,11 @@ def _assigned_device(device: str, task: TaskContext | None) -> str:
     from udfs.devices import promised_gpu
 
     return promised_gpu(gpus.addresses[0])
+
+
+def is_local(spark: SparkSession) -> bool:
+    """Whether the executors are on the machine of Spark's driver."""
+    return str(spark.conf.get("spark.master", "")).startswith("local")
 
 
 def task_slots(spark: SparkSession) -> int:

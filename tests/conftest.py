@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,6 +33,23 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared data is not here: set CLINSPAN_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def load_tiny() -> Callable[[str], ModuleType]:
+    """Loads a module of ``tests/training`` that makes something tiny, by its name: in pytest's
+    importlib mode tests cannot import each other."""
+
+    def load(name: str) -> ModuleType:
+        path = Path(__file__).parent / "training" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ from udfs.errors import InputError
 from udfs.model_families import FAMILIES
 from udfs.model_package import CONFIG, TOKENIZER, WEIGHTS
 
+_HEAD = "classifier"  # in every family
+
 
 def check_base_model(folder: Path) -> None:
     """Raises InputError where files are missing, ModelPackageError where the family is unknown."""
@@ -40,8 +42,8 @@ def open_base_model(
     """The encoder of a folder, or these layers of it, with a token-classification head: its own
     where it is a classifier of these very tags, else a fresh one.
 
-    Raises InputError where the folder is no base model, its inputs are too short or it lacks a
-    layer. Nothing is fetched or unpickled.
+    Raises InputError where the folder is no base model, its weights do not fit its config, its
+    inputs are too short or it lacks a layer. Nothing is fetched or unpickled.
     """
     check_base_model(folder)
     shape = EncoderConfig.from_file(folder / CONFIG)
@@ -60,7 +62,8 @@ def open_base_model(
     )
     for key in shape.family.dropout_keys:
         setattr(config, key, dropout)
-    model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
+    model: PreTrainedModel
+    model, loading = AutoModelForTokenClassification.from_pretrained(
         folder,
         config=config,
         local_files_only=True,
@@ -68,13 +71,24 @@ def open_base_model(
         use_safetensors=True,
         dtype=torch.float32,
         ignore_mismatched_sizes=True,  # a head of other tags, which goes anyway
+        output_loading_info=True,
     )
+    _refuse_misfits(folder, [name for name, *_ in loading["mismatched_keys"]])
     if own_tags(folder) not in (None, list(tags)):  # as many or not: they mean something else
         torch.nn.init.normal_(model.classifier.weight, std=config.initializer_range)
         torch.nn.init.zeros_(model.classifier.bias)
     if layers:
         _keep_layers(model, shape, layers)
     return model
+
+
+def _refuse_misfits(folder: Path, mismatched: Sequence[str]) -> None:
+    wrong = sorted(name for name in mismatched if not name.startswith(f"{_HEAD}."))
+    if wrong:
+        raise InputError(
+            f"base model {folder}: {len(wrong)} tensors have other shapes than {CONFIG} says, the "
+            f"first is {wrong[0]}; use weights and config of the same model"
+        )
 
 
 def own_tags(folder: Path) -> list[str] | None:

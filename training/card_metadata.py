@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from udfs.errors import ModelPackageError
-from udfs.model_package import ModelManifest
+from udfs.model_package import ENCODER, ModelManifest
 
 Metadata = dict[str, Any]
 # What we know of base models: beginning of their name in a manifest -> (name on the hub, licence).
@@ -35,7 +35,8 @@ def card_metadata(
     found = {
         "language": language,
         "license": licence,
-        "library_name": "transformers",
+        # A package of spaCy's kind opens in Clinspan alone.
+        "library_name": "transformers" if manifest.kind == ENCODER else None,
         "pipeline_tag": _TASK,
         "base_model": base,
         "tags": ["clinspan", "named-entity-recognition"],

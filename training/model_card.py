@@ -8,6 +8,7 @@ training.card_metadata's. Knows nothing of files.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from training.card_metadata import (
@@ -17,6 +18,8 @@ from training.card_metadata import (
     split_card,
     with_scores,
 )
+from training.training_data import form_of
+from training.training_request import TrainingRequest
 from udfs.errors import ModelPackageError
 from udfs.model_package import ModelManifest
 from udfs.score_calibration import ScoreCalibration
@@ -96,6 +99,18 @@ scored on.
 The weights derive from all-MiniLM-L6-v2 (Apache License 2.0) where that is the base model named
 above. For the training data see "How it was made".
 """
+
+
+def training_facts(request: TrainingRequest, documents: int, recipe: object) -> dict[str, str]:
+    """What the card of any training says: data, command, and the recipe, a dataclass."""
+    parts = " + ".join(request.train_parts)
+    settings = asdict(recipe).items()  # type: ignore[call-overload]  # a dataclass
+    return {
+        "Training data": f"{request.mix.forms}, {parts}: {documents} documents",
+        **{f"Texts of {form}": texts_of(form) for form in map(form_of, request.corpora)},
+        "Command": f"`{request.command}`",
+        "Recipe": ", ".join(f"{name} {value}" for name, value in settings),
+    }
 
 
 def texts_of(form: str) -> str:

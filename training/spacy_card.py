@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from training.card_metadata import card_metadata, join_card
 from training.model_card import score_section
 from udfs.model_package import ModelManifest
 
@@ -27,7 +28,7 @@ def render_spacy_card(
         else "It was imported. Whoever trained it knows what it was trained on, how well it does, "
         "what it\nis not for, and its licence: read that before you use it."
     )
-    return f"""# {manifest.name}
+    card = f"""# {manifest.name}
 
 A recogniser of spaCy for the labels {labels}, made from {manifest.base_model}.
 {origin}
@@ -44,7 +45,8 @@ was trained on are not in the package, save where word vectors have them.
 
 ## Scores
 
-Strict: begin, end and label must all be right, by `jobs/score_model.py`.
+Strict: begin, end and label must all be right, by `jobs/score_model.py`. In brackets,
+where it was recorded, the 95 % interval, from a bootstrap over the documents.
 
 {score_section(manifest.scores)}
 
@@ -55,3 +57,4 @@ Strict: begin, end and label must all be right, by `jobs/score_model.py`.
 - It says that something is mentioned, not that the patient has it.
 - It is not a medical device. Do not let it decide about a patient.
 """
+    return join_card(card_metadata(manifest), card)

@@ -19,13 +19,13 @@ from typing import Any
 from training.corpus import Document, Mention, make_document
 from training.corpus_forms.docbin import write_docbin
 from training.experiment_log import ExperimentLog
-from training.model_card import texts_of
+from training.model_card import training_facts
 from training.model_package import check_output_folder
 from training.run_observer import score_package
 from training.scoring import Scores
 from training.spacy_pipelines import MadePackage, PipelineRequest, make_package
 from training.spacy_recipe import LOGGER, SpacyRecipe, training_config
-from training.training_data import TrainingData, form_of
+from training.training_data import TrainingData
 from training.training_request import JUDGED_PART, TrainingRequest
 from training.word_vectors import WordVectors, write_vectors
 from udfs.errors import InputError
@@ -153,13 +153,8 @@ def _run_loop(
 def _card_facts(
     request: TrainingRequest, recipe: SpacyRecipe, data: TrainingData, vectors: WordVectors | None
 ) -> dict[str, str]:
-    parts = " + ".join(request.train_parts)
-    settings = dataclasses.asdict(recipe).items()
     facts = {
-        "Training data": f"{request.mix.forms}, {parts}: {len(data.documents)} documents",
-        **{f"Texts of {form}": texts_of(form) for form in map(form_of, request.corpora)},
-        "Command": f"`{request.command}`",
-        "Recipe": ", ".join(f"{name} {value}" for name, value in settings),
+        **training_facts(request, len(data.documents), recipe),
         "Best weights": f"those with the best F1 on {JUDGED_PART}",
     }
     return facts if vectors is None else {**facts, "Word vectors of": vectors.origin}

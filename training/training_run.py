@@ -19,7 +19,7 @@ import torch
 from training.checkpoints import Checkpoints, check_unfinished, remove_work_folder, work_folder
 from training.experiment_log import ExperimentLog
 from training.fine_tuning import fine_tune
-from training.model_card import texts_of
+from training.model_card import training_facts
 from training.model_package import (
     base_model_name,
     check_output_folder,
@@ -222,14 +222,7 @@ def _parameters(
 def _card_facts(
     request: TrainingRequest, recipe: Recipe, prepared: _Prepared, best_epoch: int | None
 ) -> dict[str, str]:
-    parts = " + ".join(request.train_parts)
-    settings = dataclasses.asdict(recipe).items()
-    facts = {
-        "Training data": f"{request.mix.forms}, {parts}: {len(prepared.data.documents)} documents",
-        **{f"Texts of {form}": texts_of(form) for form in map(form_of, request.corpora)},
-        "Command": f"`{request.command}`",
-        "Recipe": ", ".join(f"{name} {value}" for name, value in settings),
-    }
+    facts = training_facts(request, len(prepared.data.documents), recipe)
     for entry in prepared.draft.learnt_from:
         fact = f"Learnt from {entry['role']} {entry['name']}"
         facts[f"{fact}, {entry['fingerprint'][:8]}"] = (

@@ -14,7 +14,7 @@ from typing import Protocol
 from udfs.encoder_config import EncoderConfig
 from udfs.errors import ModelPackageError
 from udfs.label_scheme import WindowPrediction
-from udfs.model_package import CONFIG, SPACY, ModelManifest, load_manifest
+from udfs.model_package import CONFIG, SPACY, ModelManifest, load_manifest, read_manifest
 from udfs.spacy_config import SpacyConfig
 
 
@@ -65,7 +65,7 @@ def load_classifier(
         ModelPackageError: the package is not usable.
         InputError: ``device`` is none that the package runs on.
     """
-    if load_manifest(folder).kind == SPACY:
+    if read_manifest(folder).kind == SPACY:  # the classifier checks the files
         from udfs.spacy_classifier import SpacyClassifier
 
         return SpacyClassifier.load(folder, device, tokens_per_batch)

@@ -146,7 +146,7 @@ def load_manifest(folder: Path) -> ModelManifest:
         ModelPackageError: the folder or a file is missing, altered, truncated, pickled, or the
             manifest is not one; the message names the file, the rule and the mend.
     """
-    manifest = _parse_manifest(folder)
+    manifest = read_manifest(folder)
     pickled = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in PICKLES)
     if pickled:
         raise ModelPackageError(
@@ -176,7 +176,12 @@ def _check_file(folder: Path, name: str, expected: str) -> None:
         )
 
 
-def _parse_manifest(folder: Path) -> ModelManifest:
+def read_manifest(folder: Path) -> ModelManifest:
+    """What the manifest of a package says, its files not looked at: see ``load_manifest``.
+
+    Raises:
+        ModelPackageError: there is none, or it is damaged.
+    """
     if not folder.is_dir():
         raise ModelPackageError(
             f"no model package at {folder}: --model names a folder that holds {MANIFEST}"

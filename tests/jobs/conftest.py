@@ -1,6 +1,5 @@
 """A tiny model that knows two drugs and two diseases, and an invented corpus in three parts."""
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +45,7 @@ def write_part(path, prefix, number):
 
 
 @pytest.fixture(scope="session")
-def tiny_models(tmp_path_factory):
+def tiny_models(tmp_path_factory, load_tiny):
     import torch
 
     from training.corpora import read_corpus
@@ -57,10 +56,7 @@ def tiny_models(tmp_path_factory):
     from udfs.label_scheme import bio_labels
     from udfs.model_package import ModelManifest
 
-    path = Path(__file__).parents[1] / "training" / "tiny_bert.py"
-    spec = importlib.util.spec_from_file_location("tiny_bert", path)
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
+    tiny = load_tiny("tiny_bert")
     torch.set_num_threads(1)
     place = tmp_path_factory.mktemp("models")
     base = tiny.write_tiny_bert(place / "base")

@@ -1,9 +1,7 @@
 """The job on a tiny encoder: it learns the text, and what it writes is a base model."""
 
 import gzip
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -17,11 +15,8 @@ TINY = ["--max-wordpieces", "32", "--learning-rate", "0.01", "--threads", "1"]
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    path = Path(__file__).parents[1] / "training" / "tiny_bert.py"
-    spec = importlib.util.spec_from_file_location("tiny_bert", path)
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
+def place(tmp_path, monkeypatch, load_tiny):
+    tiny = load_tiny("tiny_bert")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     tiny.write_tiny_bert(tmp_path / "base")

@@ -1,11 +1,9 @@
 """Both training jobs, from command line to card, on a tiny encoder and an invented corpus."""
 
-import importlib.util
 import itertools
 import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -17,12 +15,8 @@ TINY = ["--max-wordpieces", "32", "--overlap", "8", "--learning-rate", "0.01", "
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    path = Path(__file__).parents[1] / "training" / "tiny_bert.py"
-    spec = importlib.util.spec_from_file_location("tiny_bert", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tiny(load_tiny):
+    return load_tiny("tiny_bert")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Models of others become packages that find what transformers finds, or nothing is written."""
 
-import importlib.util
 import json
 import pickle
 import shutil
@@ -28,12 +27,8 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    path = Path(__file__).parents[1] / "training" / "tiny_families.py"
-    spec = importlib.util.spec_from_file_location("tiny_families", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tiny(load_tiny):
+    return load_tiny("tiny_families")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The training job in two processes that Spark's TorchDistributor starts, beside one process."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -21,11 +20,8 @@ JOB += ["--max-wordpieces", "32", "--overlap", "8", "--batch-wordpieces", "24"]
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    path = Path(__file__).parents[1] / "training" / "tiny_bert.py"
-    spec = importlib.util.spec_from_file_location("tiny_bert", path)
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
+def place(tmp_path, monkeypatch, load_tiny):
+    tiny = load_tiny("tiny_bert")
     tiny.write_tiny_bert(tmp_path / "base")
     tiny.write_tiny_bc5cdr(tmp_path / "data")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

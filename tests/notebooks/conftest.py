@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import sys
@@ -42,15 +41,9 @@ class _ThisInterpreter(KernelSpecManager):
 
 
 @pytest.fixture(scope="session")
-def tiny() -> ModuleType:
+def tiny(load_tiny) -> ModuleType:
     """A tiny encoder and an invented corpus, made by ``tests/training/tiny_bert.py``."""
-    path = Path(__file__).parents[1] / "training" / "tiny_bert.py"
-    spec = importlib.util.spec_from_file_location("tiny_bert", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tiny("tiny_bert")
 
 
 @pytest.fixture

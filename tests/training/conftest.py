@@ -1,8 +1,5 @@
 """A tiny random encoder, an invented corpus, and a package trained on it; made once."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -13,14 +10,6 @@ from training.recipe import Recipe
 from udfs.label_scheme import bio_labels
 from udfs.model_package import ModelManifest
 
-_spec = importlib.util.spec_from_file_location(
-    "tiny_bert", Path(__file__).with_name("tiny_bert.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-_tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_tiny)
-
 LABELS = ["Chemical", "Disease"]
 
 
@@ -30,13 +19,13 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def tiny_bert(tmp_path_factory):
-    return _tiny.write_tiny_bert(tmp_path_factory.mktemp("base") / "tiny-bert")
+def tiny_bert(tmp_path_factory, load_tiny):
+    return load_tiny("tiny_bert").write_tiny_bert(tmp_path_factory.mktemp("base") / "tiny-bert")
 
 
 @pytest.fixture(scope="session")
-def tiny_bc5cdr(tmp_path_factory):
-    return _tiny.write_tiny_bc5cdr(tmp_path_factory.mktemp("data"))
+def tiny_bc5cdr(tmp_path_factory, load_tiny):
+    return load_tiny("tiny_bert").write_tiny_bc5cdr(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")

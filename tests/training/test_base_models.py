@@ -1,6 +1,5 @@
 """Encoders of every family serve as base models, and become packages that the engine runs."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -29,12 +28,8 @@ RECIPE = Recipe(
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    path = Path(__file__).with_name("tiny_families.py")
-    spec = importlib.util.spec_from_file_location("tiny_families", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tiny(load_tiny):
+    return load_tiny("tiny_families")
 
 
 @pytest.fixture(scope="module")
@@ -134,5 +129,11 @@ def test_wrong_base_models_are_refused(folders, tiny_bert, tmp_path):
         open_base_model(folders["roberta"], TAGS, 41, 0.1)
     other = Path(shutil.copytree(tiny_bert, tmp_path / "other"))
     (other / "config.json").write_text(json.dumps({"model_type": "electra"}))
+    wide = Path(shutil.copytree(tiny_bert, tmp_path / "wide"))
+    config = json.loads((wide / "config.json").read_text())
+    config["intermediate_size"] *= 2
+    (wide / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"tensors have other shapes than config\.json"):
+        open_base_model(wide, TAGS, 32, 0.1)
     with pytest.raises(ModelPackageError, match="'electra', this engine runs 'albert', 'bert'"):
         check_base_model(other)

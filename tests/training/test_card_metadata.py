@@ -9,6 +9,7 @@ from huggingface_hub import ModelCard
 from training.card_metadata import card_metadata, join_card, split_card
 from training.imported_card import render_imported_card
 from training.model_card import render_card, replace_scores
+from training.spacy_card import render_spacy_card
 from udfs.errors import ModelPackageError
 from udfs.label_scheme import bio_labels
 from udfs.model_package import REQUIRED_FILES, ModelManifest
@@ -53,6 +54,16 @@ def test_an_imported_model_names_where_it_is_from_and_no_licence():
     metadata, _ = split_card(render_imported_card(manifest, "BertForTokenClassification"))
     assert metadata["base_model"] == "somebody/ner"
     assert not {"license", "language", "datasets"} & metadata.keys()
+
+
+def test_a_package_of_spacys_kind_opens_in_no_library_that_hubs_know():
+    manifest = dataclasses.replace(
+        PLAIN, labels=("O", "DRUG"), label_scheme="plain", kind="spacy", files={}
+    )
+    metadata, words = split_card(render_spacy_card(manifest, (0, 0)))
+    assert metadata["pipeline_tag"] == "token-classification"
+    assert "library_name" not in metadata
+    assert words.startswith("# tiny\n")
 
 
 def test_scores_come_into_the_head_and_the_table_with_intervals():

@@ -1,7 +1,6 @@
 """Encoders with a head for hidden words, of each family and its own tokenizer."""
 
-import importlib.util
-from pathlib import Path
+import dataclasses
 
 import numpy as np
 import pytest
@@ -25,12 +24,8 @@ SETTINGS = AdaptationSettings(
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    path = Path(__file__).with_name("tiny_families.py")
-    spec = importlib.util.spec_from_file_location("tiny_families", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tiny(load_tiny):
+    return load_tiny("tiny_families")
 
 
 @pytest.fixture
@@ -47,7 +42,10 @@ def test_it_reads_with_the_tokenizer_of_its_family(folder, tiny, tmp_path):
     losses = []
     watcher = Watcher(lambda *_: None, lambda _, loss: losses.append(loss))
     request = AdaptationRequest(tiny.TEXTS, tmp_path / "new", folder)
-    assert not adapt_encoder(request, SETTINGS, watcher).head_is_new
+    # ALBERT's tokenizer is trained anew, and not twice the same: after 10 epochs the loss had
+    # fallen by 0.46 to 0.88, after 30 by 1.18 to 2.21.
+    settings = dataclasses.replace(SETTINGS, epochs=30)
+    assert not adapt_encoder(request, settings, watcher).head_is_new
     assert losses[-1] < losses[0] - 0.5  # nats
     assert find_base_model(tmp_path / "new") == tmp_path / "new"
 

@@ -1,6 +1,5 @@
 """Pipelines of spaCy become packages that find what spaCy itself finds, or nothing is written."""
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -26,12 +25,8 @@ NOTE = (
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    path = Path(__file__).with_name("tiny_spacy.py")
-    spec = importlib.util.spec_from_file_location("tiny_spacy", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tiny(load_tiny):
+    return load_tiny("tiny_spacy")
 
 
 @pytest.fixture(scope="module")

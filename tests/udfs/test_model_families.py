@@ -1,6 +1,5 @@
 """Each family: our logits are those of transformers, its text is read with exact offsets."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -28,12 +27,8 @@ FAMILIES = ("albert", "bert", "distilbert", "roberta")
 
 
 @pytest.fixture(scope="module")
-def tiny() -> ModuleType:
-    path = Path(__file__).parents[1] / "training" / "tiny_families.py"
-    spec = importlib.util.spec_from_file_location("tiny_families", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tiny(load_tiny) -> ModuleType:
+    return load_tiny("tiny_families")
 
 
 @pytest.fixture(scope="module")
