@@ -20,6 +20,7 @@ from jobs.launch_training import check_processes, is_worker, launch_workers
 from jobs.training_options import add_data_options, add_settings, read_settings
 from training.corpora import default_corpus
 from training.recipe import Recipe
+from training.term_lists import read_terms
 from training.training_request import TrainingRequest, split_parts
 from training.unlabelled_text import read_texts
 from udfs.errors import ClinspanError, InputError
@@ -56,6 +57,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="texts that the teachers alone label: .txt, .jsonl or a folder of them; also .gz",
     )
     add("--text-key", metavar="NAME", default="text", help="of the records of .jsonl")
+    add(
+        "--terms",
+        metavar="LABEL=FILE",
+        action="append",
+        default=[],
+        help="names that mentions of the label may be replaced by, one a line; .txt, also .gz; may "
+        "be given several times",
+    )
     add("--experiment", metavar="NAME", default="clinspan-ner", help="MLflow experiment")
     add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads of each")
     add("--device", metavar="NAME", default="cpu", help="cpu, cuda or cuda:INDEX")
@@ -136,6 +145,7 @@ def _request(arguments: argparse.Namespace, words: list[str]) -> TrainingRequest
         unlabelled=tuple(read_texts(arguments.unlabelled, arguments.text_key))
         if arguments.unlabelled
         else (),
+        terms=read_terms(arguments.terms),
     )
 
 

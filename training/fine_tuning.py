@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from training.base_models import depths, open_base_model
 from training.checkpoints import Checkpoints
 from training.corpus import Document
 from training.examples import Example, encode_documents, join_neighbours, shuffled_batches
+from training.mention_replacement import MentionLexicon
 from training.processes import ONE_PROCESS, Processes
 from training.recipe import Recipe
 from training.resumption import Resumption
@@ -59,15 +60,17 @@ def fine_tune(
     checkpoints: Checkpoints | None = None,
     processes: Processes = ONE_PROCESS,
     teaching: Teaching | None = None,
+    terms: Mapping[str, Sequence[str]] | None = None,
 ) -> FineTuned:
     """Trains on all documents and returns the model, in evaluation mode, on the CPU.
 
     The same arguments, thread count and machine give the same weights, also where `checkpoints`
     hold the state of a run that was killed: it goes on from there. `annotated` are, for each
     document, the labels that its corpus annotates (None: all). With `teaching` the student learns
-    from teachers too, which must fit it (`check_teachers`). `on_epoch` gets the number of the
-    epoch, from 0, and the model in evaluation mode, and gives the score by which the best epoch is
-    chosen where the recipe has patience; it is called in the first process alone.
+    from teachers too, which must fit it (`check_teachers`). `terms` are names by label
+    that mentions may be replaced by, beside those of the documents. `on_epoch` gets the number of
+    the epoch, from 0, and the model in evaluation mode, and gives the score by which the best epoch
+    is chosen where the recipe has patience; it is called in the first process alone.
     """
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
@@ -93,6 +96,10 @@ def fine_tune(
     unlabelled: list[Example] = []
     if teaching is not None:
         groups, unlabelled = _taught(groups, teaching, tokenizer, tags, recipe, device)
+    chance, names = recipe.replace_probability, None
+    if chance:
+        labelled = [example for group in groups for example in group]
+        names = MentionLexicon.of(labelled, terms or {}, tokenizer, tags, recipe)
     loop = TrainingLoop(
         model, tokenizer, recipe, _parameter_groups(model, recipe), processes, on_step
     )
@@ -100,7 +107,10 @@ def fine_tune(
     epoch, done = resumption.go_on()
     while epoch < recipe.epochs and not resumption.stopping.is_over:
         before = rng.getstate()
-        examples = join_neighbours(groups, recipe.join_probability, recipe.max_wordpieces - 2, rng)
+        shown = groups
+        if names is not None:
+            shown = [[names.replaced(one, chance, rng) for one in group] for group in groups]
+        examples = join_neighbours(shown, recipe.join_probability, recipe.max_wordpieces - 2, rng)
         examples += windows_of_epoch(unlabelled, epoch, recipe.epochs)
         batches = shuffled_batches(examples, recipe.batch_wordpieces, rng)
         loop.run_epoch(epoch, batches, done, partial(resumption.after_step, epoch, before))

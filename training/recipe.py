@@ -48,6 +48,9 @@ class Recipe:
     unknown_probability: float = setting(
         0.0, "chance that a word-piece is hidden behind [UNK] in training"
     )
+    replace_probability: float = setting(
+        0.0, "chance that a mention is replaced in training by another of its label"
+    )
     average_last: float = setting(0.0, "last fraction of the run whose weights are averaged")
     patience: int = setting(
         0, "epochs without a better F1 on devel after which it stops, keeping the best; 0: never"
@@ -78,6 +81,7 @@ class Recipe:
             "label_smoothing",
             "join_probability",
             "unknown_probability",
+            "replace_probability",
             "average_last",
         ):
             if not 0.0 <= getattr(self, name) < 1.0:

@@ -5,7 +5,7 @@ Imports no torch, so that a wrong request is refused at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,8 @@ class TrainingRequest:
 
     `checkpoint_steps` is how many steps lie between two checkpoints inside an epoch (0: none do);
     there is one after each epoch anyway. `resume` goes on from the last one, if there is one.
-    `teachers` are model packages, `unlabelled` texts on which they alone say what is right.
+    `teachers` are model packages, `unlabelled` texts on which they alone say what is right; `terms`
+    are names by label, of a dictionary say, that mentions may be replaced by.
     """
 
     corpora: tuple[str, ...]
@@ -39,6 +40,7 @@ class TrainingRequest:
     resume: bool = False
     teachers: tuple[Path, ...] = ()
     unlabelled: tuple[str, ...] = ()
+    terms: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.unlabelled and not self.teachers:

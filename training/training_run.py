@@ -32,8 +32,10 @@ from training.run_observer import Progress, RunObserver, score_package
 from training.scoring import Scores
 from training.seen_parts import refuse_seen_part
 from training.teachers import Teaching, ancestors, check_teachers
+from training.term_lists import check_terms
 from training.training_data import TrainingData, form_of
 from training.training_request import JUDGED_PART, TrainingRequest
+from training.unlabelled_text import digest_texts
 from udfs.devices import resolve_device
 from udfs.errors import InputError
 from udfs.label_scheme import bio_labels
@@ -66,7 +68,7 @@ def identify(
 
     Raises InputError where the request cannot be met.
     """
-    return _identity(recipe, _prepare(request, recipe, processes), processes)
+    return _identity(request, recipe, _prepare(request, recipe, processes), processes)
 
 
 def run_training(
@@ -88,7 +90,7 @@ def run_training(
     torch.set_num_threads(request.threads)
     checkpoints = Checkpoints(
         work_folder(request.output),
-        _identity(recipe, prepared, processes),
+        _identity(request, recipe, prepared, processes),
         request.checkpoint_steps,
     )
     checkpoints.load()  # another training's is refused before the log has a run of this one
@@ -120,6 +122,7 @@ def run_training(
             checkpoints=checkpoints,
             processes=processes,
             teaching=prepared.teaching,
+            terms=request.terms,
         )
         if observer is None:
             return None
@@ -147,6 +150,7 @@ def _prepare(request: TrainingRequest, recipe: Recipe, processes: Processes) -> 
     data = request.mix.read(request.train_parts)
     scored = {part: request.mix.read([part], data) for part in request.score_parts}
     resolve_device(request.device)
+    check_terms(request.terms, data.entity_labels)
     tags = bio_labels(data.entity_labels)
     teaching = Teaching(request.teachers, request.unlabelled) if request.teachers else None
     if teaching is not None:
@@ -174,6 +178,8 @@ def _check_shares(request: TrainingRequest, recipe: Recipe) -> None:
         raise InputError(
             f"distillation {recipe.distillation} needs a teacher: give --teacher, or leave it at 0"
         )
+    if request.terms and not recipe.replace_probability:
+        raise InputError("replace_probability must be greater than 0, or terms are of no use")
 
 
 @contextlib.contextmanager
@@ -187,7 +193,9 @@ def _discarding_hopeless(output: Path, processes: Processes) -> Iterator[None]:
         raise
 
 
-def _identity(recipe: Recipe, prepared: _Prepared, processes: Processes) -> dict[str, Any]:
+def _identity(
+    request: TrainingRequest, recipe: Recipe, prepared: _Prepared, processes: Processes
+) -> dict[str, Any]:
     """What must be equal for a checkpoint to be one of this training."""
     return {
         **dataclasses.asdict(recipe),
@@ -197,6 +205,7 @@ def _identity(recipe: Recipe, prepared: _Prepared, processes: Processes) -> dict
         "scored_data_digests": {part: data.digest for part, data in prepared.scored.items()},
         "base_model_sha256": sha256_of(prepared.base_model / WEIGHTS),
         "processes": processes.count,
+        **{f"terms {label}": digest_texts(terms) for label, terms in request.terms.items()},
         **(prepared.teaching.identity if prepared.teaching is not None else {}),
     }
 
@@ -216,6 +225,7 @@ def _parameters(
         "processes": processes.count,
         "learnt_from": ",".join(entry["fingerprint"] for entry in prepared.draft.learnt_from),
         "unlabelled_texts": len(request.unlabelled),
+        "terms": sum(map(len, request.terms.values())),
     }
 
 
@@ -231,6 +241,8 @@ def _card_facts(
         )
     if request.unlabelled:
         facts["Unlabelled texts"] = str(len(request.unlabelled))
+    for label, terms in request.terms.items():
+        facts[f"Terms of {label}"] = f"{len(terms)}, digest `{digest_texts(terms)}`"
     if best_epoch is not None:
         facts["Best epoch"] = f"{best_epoch + 1}, by the F1 on {JUDGED_PART}"
     return facts

@@ -232,6 +232,7 @@ def test_wrong_teachers_are_refused_before_anything_is_written(taught, capsys):
         (["--distillation", "0.5"], "distillation 0.5 needs a teacher"),
         (["--unlabelled", "more.txt"], "without a --teacher"),
         (["--unlabelled", "absent.txt"], "must be a .txt or .jsonl file"),
+        (["--terms", "Disease=more.txt"], "replace_probability must be greater than 0, or terms"),
         (["--teacher", "teacher", "--teacher", "teacher"], "named twice"),
         (["--teacher", "base", "--distillation", "1"], "is not a model package"),
         # By its teacher, and by the package that it began as, a student has seen what is scored.
@@ -245,6 +246,18 @@ def test_wrong_teachers_are_refused_before_anything_is_written(taught, capsys):
         assert rule in capsys.readouterr().err
     assert not (taught / "new").exists()
     assert not (taught / ".new.training").exists()
+
+
+def test_terms_are_told_but_not_spelt(taught, capfd):
+    (taught / "names.txt").write_text("xyloprim fever\nheadache\n")
+    terms = ["--replace-probability", "0.5", "--terms"]
+    assert train("--output", "with_terms", *SHORT, *terms, "Disease=names.txt") == 0
+    card = (taught / "with_terms" / "README.md").read_text()
+    assert "| Terms of Disease | 2, digest `" in card
+    assert runs_of(taught)[-1].data.params["terms"] == "2"
+    assert "xyloprim" not in card
+    assert train("--output", "new", *SHORT, *terms, "Drug=names.txt") == 2
+    assert "there are terms of Drug, but the labels of the corpora" in capfd.readouterr().err
 
 
 def test_two_corpora_under_the_labels_of_one_model(place, tiny, capsys):

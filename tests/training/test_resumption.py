@@ -22,6 +22,7 @@ SHAPES = {
     "augmented": {
         "join_probability": 0.5,
         "unknown_probability": 0.2,
+        "replace_probability": 0.5,
         "average_last": 0.9,
         "epochs": 6,
     },
