@@ -6,13 +6,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import TypeVar
 
 from pyspark import inheritable_thread_target
 from pyspark.sql.utils import is_remote
 
+Result = TypeVar("Result")
 
-def side_by_side(*works: Callable[[], None]) -> None:
-    """Runs each in a thread of its own and returns when all have ended.
+
+def side_by_side(*works: Callable[[], Result]) -> list[Result]:
+    """Runs each in a thread of its own; what they return, when all have ended.
 
     Job groups and other local properties of the caller hold in the threads.
 
@@ -23,8 +26,7 @@ def side_by_side(*works: Callable[[], None]) -> None:
         works = tuple(map(inheritable_thread_target, works))
     with ThreadPoolExecutor(len(works)) as pool:
         begun = [pool.submit(work) for work in works]
-    for work in begun:
-        work.result()
+    return [work.result() for work in begun]
 
 
 def in_background(work: Callable[[], object]) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from pipelines.concurrency import side_by_side
 from pipelines.entity_table import append_rows, replace_row, update_rows
 from pipelines.existing_tables import find_table
 from pipelines.schemas import ENTITIES, PROCESSED_NOTES, RUNS
@@ -121,15 +122,16 @@ def completed(spark: SparkSession, root: TableRoot, record: RunRecord, end: date
         is_own = F.col("processed_at") == F.lit(record.start)
         return rows.where(is_own & (F.col("run_id") == record.run_id))
 
-    ledger = of_run(root.read(spark, PROCESSED_NOTES))
-    totals = ledger.agg(
+    ledger = of_run(root.read(spark, PROCESSED_NOTES)).agg(
         F.count_if(F.col("windows") == 0).alias("blank_notes"),
         *(
             F.coalesce(F.sum(name), F.lit(0)).alias(name)
             for name in ("windows", "wordpieces", "unread_characters", "entities")
         ),
-    ).first()
-    by_label = of_run(root.read(spark, ENTITIES)).groupBy("label").count().collect()
+    )
+    labels = of_run(root.read(spark, ENTITIES)).groupBy("label").count()
+    # Most of a small query is one thread's planning.
+    (totals,), by_label = side_by_side(ledger.collect, labels.collect)
     return replace(
         record,
         status="done",
@@ -137,7 +139,7 @@ def completed(spark: SparkSession, root: TableRoot, record: RunRecord, end: date
         seconds=(end - record.start).total_seconds(),
         distinct_windows=record.distinct_windows or 0,
         labels=tuple(sorted((row["label"], row["count"]) for row in by_label)),
-        **(totals.asDict() if totals else {}),
+        **totals.asDict(),
     )
 
 

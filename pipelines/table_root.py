@@ -40,6 +40,8 @@ TRIES = 5
 CREATION_TRIES = 5
 _HALF_MADE = ("DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION", "DELTA_TABLE_NOT_FOUND")
 # Of two characters at least, as in ``dbfs:/``: Spark, too, takes what stands before for a scheme.
+# What the history says of a table's first version, where that has no rows.
+_CREATION = "CREATE TABLE"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _NAME_PART = re.compile(r"`((?:[^`]|``)+)`|(\w+)")
 # The name of an error of Spark's that comes inside one of Java's.
@@ -133,10 +135,14 @@ class TableRoot:
     def snapshot(self, spark: SparkSession, table: Table) -> DataFrame:
         """The table as it is now, and stays in this DataFrame whatever is written later."""
         name = self.sql_name(table)
-        latest = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version").first()
+        history = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1")
+        latest = history.select("version", "operation").first()
         if latest is None:
             raise ClinspanError(f"the table {table.name} in {self.describe()} has no history")
-        return spark.sql(f"SELECT * FROM {name} VERSION AS OF {latest['version']}")
+        # Of what was just created Spark need not list the files, nor join with any.
+        is_new = latest["version"] == 0 and latest["operation"] == _CREATION
+        only = " WHERE false" if is_new else ""
+        return spark.sql(f"SELECT * FROM {name} VERSION AS OF {latest['version']}{only}")
 
     def describe(self) -> str:
         """The root as a user would write it."""
