@@ -10,15 +10,12 @@ from pipelines.concurrency import in_background, side_by_side
 
 def test_works_go_on_at_the_same_time(spark: SparkSession) -> None:
     meeting = threading.Barrier(2, timeout=10)
-    met: list[int] = []
 
-    def work() -> None:
+    def count(rows: int) -> int:
         meeting.wait()  # breaks where the other does not come
-        met.append(spark.range(3).count())
+        return spark.range(rows).count()
 
-    side_by_side(work, work)
-
-    assert met == [3, 3]
+    assert side_by_side(lambda: count(3), lambda: count(4)) == [3, 4]
 
 
 def test_an_error_is_raised_when_all_have_ended() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,8 +95,27 @@ def test_a_snapshot_stays_what_it_was(spark, root: TableRoot) -> None:
     before = root.snapshot(spark, schemas.PREDICTIONS)
     rows = spark.createDataFrame(PREDICTION_ROWS, schemas.PREDICTIONS.schema)
     append_rows(root, schemas.PREDICTIONS, rows)
-    assert before.count() == 0
-    assert root.read(spark, schemas.PREDICTIONS).count() == 1
+    later = root.snapshot(spark, schemas.PREDICTIONS)
+    append_rows(root, schemas.PREDICTIONS, rows)
+    assert [before.count(), later.count()] == [0, 1]
+    assert root.read(spark, schemas.PREDICTIONS).count() == 2
+    assert before.schema == later.schema
+
+
+def test_a_new_table_is_not_listed(spark, tmp_path: Path) -> None:
+    place = TableRoot.at(str(tmp_path), None)
+    create_tables(spark, place)
+    rows = spark.createDataFrame(PREDICTION_ROWS, schemas.PREDICTIONS.schema)
+    empty = place.snapshot(spark, schemas.PREDICTIONS)
+    joined = rows.join(empty, on="window_hash", how="left_anti")
+    assert joined.count() == 1
+    plan = spark.sql("EXPLAIN SELECT * FROM {rows}", rows=joined).first()[0]
+    assert "parquet" not in plan.lower() and "join" not in plan.lower()
+    # A table that was made with rows in it is no such table, though it has one version too.
+    table = f"delta.`{tmp_path}/copied`"
+    spark.sql(f"CREATE TABLE {table} USING delta AS SELECT * FROM {{rows}}", rows=rows)
+    copied = dataclasses.replace(schemas.PREDICTIONS, name="copied")
+    assert place.snapshot(spark, copied).count() == 1
 
 
 def test_tables_in_a_schema(spark) -> None:
