@@ -51,7 +51,8 @@ def add_data_options(to: FlagAdder) -> None:
 def add_settings(to: FlagAdder, kind: type[Any]) -> None:
     """A flag for each setting of a recipe (see ``training.recipe.setting``)."""
     for one in dataclasses.fields(kind):
-        flag, meaning = "--" + one.name.replace("_", "-"), one.metadata["meaning"]
+        flag = "--" + one.name.replace("_", "-")
+        meaning = one.metadata["meaning"].replace("%", "%%")  # argparse would fill it in
         if isinstance(one.default, bool):
             to.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=one.default, help=meaning
