@@ -122,21 +122,30 @@ class Encoder:
         return own
 
     @torch.inference_mode()
-    def logits(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> Tensor:
-        """Scores of every label for every position of some pieces, which are not padded.
+    def logits(
+        self,
+        ids: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        wanted: NDArray[np.int64] | None = None,
+    ) -> Tensor:
+        """Scores of every label for positions of some pieces, which are not padded.
 
         Args:
             ids: ``(positions,)`` word-piece ids: pieces end to end, special tokens included.
             lengths: ``(pieces,)`` of each. A piece attends to itself only; those of one length that
                 stand side by side are worked on together, so sort them.
+            wanted: the positions that are asked for; None: all. The others need not go through the
+                products of the last layer behind its attention.
 
         Returns:
-            ``(positions, labels)`` float32, on the encoder's device.
+            ``(wanted positions, labels)`` float32, on the encoder's device.
         """
         x = self._embed(ids, lengths)
         runs = list(equal_runs(lengths))
-        for layer in self._layers:
+        *inner, last = self._layers
+        for layer in inner:
             x = self._run_layer(x, layer, runs)
+        x = self._run_layer(x, last, runs, None if wanted is None else self._moved(wanted))
         return self._linear(x, self._w, "classifier").float()
 
     def _embed(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> Tensor:
@@ -154,7 +163,13 @@ class Encoder:
     def _moved(self, numbers: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(numbers).to(self.device)
 
-    def _run_layer(self, x: Tensor, w: dict[str, Tensor], runs: list[tuple[int, int]]) -> Tensor:
+    def _run_layer(
+        self,
+        x: Tensor,
+        w: dict[str, Tensor],
+        runs: list[tuple[int, int]],
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         qkv = self._linear(x, w, "qkv")
         context = torch.empty_like(x)
         begin = 0
@@ -165,6 +180,8 @@ class Encoder:
             attended = F.scaled_dot_product_attention(q, k, v)
             context[begin:end] = attended.transpose(1, 2).reshape(end - begin, -1)
             begin = end
+        if wanted is not None:
+            x, context = x[wanted], context[wanted]
         x = self._norm(x + self._linear(context, w, "attended"), w, "attended_norm")
         inner = F.gelu(self._linear(x, w, "inner"), approximate=self._approximation)
         return self._norm(x + self._linear(inner, w, "outer"), w, "outer_norm")

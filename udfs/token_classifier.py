@@ -106,8 +106,9 @@ class TokenClassifier:
         windows = self._tokenizer.encode(texts)
         counts = np.array([len(w.ids) for w in windows], dtype=np.int64)
         starts = np.concatenate(([0], np.cumsum(counts)))
-        logits = self._all_logits(windows)
-        spans = self._decode(texts, windows, starts, logits)
+        words = _words(windows, starts)
+        logits = self._word_logits(windows, words.first_piece)
+        spans = self._decode(texts, words, logits)
         return [
             WindowPrediction(tuple(spans[i]), int(counts[i]), self._unread(windows[i]))
             for i in range(len(texts))
@@ -117,8 +118,13 @@ class TokenClassifier:
         unknown = window.ids == self._tokenizer.unknown_id
         return int((window.ends[unknown] - window.begins[unknown]).sum())
 
-    def _all_logits(self, windows: list[EncodedWindow]) -> NDArray[np.float32]:
-        """``(all word-pieces, labels)``: windows end to end, each piece's scores in its place."""
+    def _word_logits(
+        self, windows: list[EncodedWindow], first_pieces: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """``(words, labels)``: the scores of each word's first piece, which decides for the word.
+
+        ``first_pieces`` are their places if windows were put end to end.
+        """
         packed = pack_windows(
             windows,
             self.manifest.max_wordpieces,
@@ -126,41 +132,41 @@ class TokenClassifier:
             self._tokenizer.cls_id,
             self._tokenizer.sep_id,
         )
+        source_of = np.empty(len(packed.targets), dtype=np.int64)
+        source_of[packed.targets] = packed.sources
+        sources = source_of[first_pieces]
+        wanted = np.sort(sources)
         ends = np.cumsum(packed.lengths)
-        labels = len(self.manifest.labels)
-        logits = np.empty((len(packed.ids), labels), dtype=np.float32)
+        logits = np.empty((len(wanted), len(self.manifest.labels)), dtype=np.float32)
         first = begin = 0
         while first < len(ends):
             watchdog.beat()
             last = next_batch(ends, first, min(self.tokens_per_batch, self._fits))
             end = int(ends[last - 1])
+            rows = slice(*np.searchsorted(wanted, (begin, end)))
+            ids, lengths = packed.ids[begin:end], packed.lengths[first:last]
             try:
-                found = self._encoder.logits(packed.ids[begin:end], packed.lengths[first:last])
+                found = self._encoder.logits(ids, lengths, wanted[rows] - begin)
             except (RuntimeError, MemoryError) as error:
                 if last == first + 1 or not is_out_of_memory(error):
                     raise
                 self._fits = (end - begin) // 2
                 continue
-            logits[begin:end] = found.cpu().numpy()
+            logits[rows] = found.cpu().numpy()
             first, begin = last, end
-        result = np.empty((len(packed.targets), labels), dtype=np.float32)
-        result[packed.targets] = logits[packed.sources]
-        return result
+        return logits[np.searchsorted(wanted, sources)]
 
     def _decode(
         self,
         texts: Sequence[str],
-        windows: list[EncodedWindow],
-        starts: NDArray[np.int64],
+        words: _Words,
         logits: NDArray[np.float32],
     ) -> list[list[Span]]:
-        spans: list[list[Span]] = [[] for _ in windows]
-        words = _words(windows, starts)
+        spans: list[list[Span]] = [[] for _ in texts]
         if not len(words.window):
             return spans
-        probabilities = softmax(logits[words.first_piece])
         found = find_mentions(
-            self.scheme, probabilities, words.starts_window, self.manifest.calibration
+            self.scheme, softmax(logits), words.starts_window, self.manifest.calibration
         )
         for first, last, label, score in zip(
             found.first, found.last, found.label, found.score, strict=True

@@ -58,6 +58,16 @@ def test_pieces_do_not_see_each_other(random_package):
     assert not torch.allclose(run(ids, np.array([20]))[:9], alone, atol=0.1)
 
 
+@pytest.mark.parametrize("wanted", [[0], [19], [1, 2, 9, 10, 18], [*range(20)], []])
+def test_some_positions_have_the_logits_that_they_have_among_all(random_package, wanted):
+    ids = np.random.default_rng(3).integers(50, size=20)
+    run, lengths = encoder(random_package).logits, np.array([10, 6, 4])
+    places = np.array(wanted, dtype=np.int64)
+    found = run(ids, lengths, places)
+    assert found.shape == (len(wanted), N_LABELS)
+    torch.testing.assert_close(found, run(ids, lengths)[places], rtol=1e-4, atol=1e-4)
+
+
 def test_bfloat16_gives_float32_logits_near_those_of_float32(random_package):
     ids, lengths = np.arange(30), np.array([15, 15])
     exact = encoder(random_package).logits(ids, lengths)

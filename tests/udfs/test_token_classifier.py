@@ -166,10 +166,10 @@ def test_no_batch_is_larger_than_its_budget(random_package, corpus, monkeypatch)
     sizes = []
     run = small._encoder.logits
 
-    def spy(ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+    def spy(ids: np.ndarray, lengths: np.ndarray, wanted: np.ndarray) -> torch.Tensor:
         assert len(ids) == lengths.sum()
         sizes.append((len(ids), lengths.max()))
-        return run(ids, lengths)
+        return run(ids, lengths, wanted)
 
     monkeypatch.setattr(small._encoder, "logits", spy)
     small.predict(corpus)
@@ -192,11 +192,11 @@ def test_a_batch_for_which_memory_is_short_is_halved_and_so_are_later_ones(
     short, sizes = load(random_package), []
     run = short._encoder.logits
 
-    def spy(ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+    def spy(ids: np.ndarray, lengths: np.ndarray, wanted: np.ndarray) -> torch.Tensor:
         sizes.append(len(ids))
         if len(ids) > 100:
             raise error
-        return run(ids, lengths)
+        return run(ids, lengths, wanted)
 
     monkeypatch.setattr(short._encoder, "logits", spy)
     for found, expected in zip(short.predict(corpus), classifier.predict(corpus), strict=True):
@@ -210,7 +210,7 @@ def test_a_batch_for_which_memory_is_short_is_halved_and_so_are_later_ones(
 def test_a_piece_alone_for_which_memory_is_short_is_an_error(random_package, corpus, monkeypatch):
     short = load(random_package)
 
-    def refuse(ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+    def refuse(*arguments: np.ndarray) -> torch.Tensor:
         raise MemoryError
 
     monkeypatch.setattr(short._encoder, "logits", refuse)
@@ -221,7 +221,7 @@ def test_a_piece_alone_for_which_memory_is_short_is_an_error(random_package, cor
 def test_another_error_is_not_taken_for_want_of_memory(random_package, corpus, monkeypatch):
     broken, tries = load(random_package), []
 
-    def fail(ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+    def fail(ids: np.ndarray, *arguments: np.ndarray) -> torch.Tensor:
         tries.append(len(ids))
         raise RuntimeError("sizes do not fit")
 
@@ -271,8 +271,8 @@ class Always:
     def __init__(self, *logits: float) -> None:
         self._row = torch.tensor(logits)
 
-    def logits(self, ids: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
-        return self._row.expand(*ids.shape, len(self._row))
+    def logits(self, ids: np.ndarray, lengths: np.ndarray, wanted: np.ndarray) -> torch.Tensor:
+        return self._row.expand(len(wanted), len(self._row))
 
 
 def tagged(folder: Path, text: str, *logits: float) -> list[Span]:
