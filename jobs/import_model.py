@@ -18,7 +18,7 @@ from pathlib import Path
 from jobs.exit_codes import BAD_INPUT, DONE, fail
 from training.spacy_folders import find_pipeline
 from udfs.errors import ClinspanError, InputError
-from udfs.label_scheme import SCHEMES
+from udfs.label_scheme import ARGMAX, DECODINGS, SCHEMES
 from udfs.model_package import ModelManifest
 
 JOB = "import_model"
@@ -59,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         help="another name for a tag (0=O) or for the label in tags (DIS=Disease); repeatable",
     )
     add("--scheme", choices=SCHEMES, help="how to read the tags (default: as they look)")
+    add(
+        "--decoding",
+        choices=DECODINGS,
+        help="each word's most probable tag, or those of a window together, so that no I- lacks "
+        f"its B- (default: {ARGMAX}, as others do it)",
+    )
     add("--max-wordpieces", metavar="N", type=int, help="longest piece (default: 256 or less)")
     add("--overlap", metavar="N", type=int, help="shared by two pieces of a window (default: 64)")
     return parser
@@ -95,6 +101,7 @@ def _import(arguments: argparse.Namespace) -> None:
             labels=arguments.labels,
             renames=renamed,
             scheme=arguments.scheme,
+            decoding=arguments.decoding or ARGMAX,
             max_wordpieces=arguments.max_wordpieces,
             overlap=arguments.overlap,
         )
@@ -102,7 +109,7 @@ def _import(arguments: argparse.Namespace) -> None:
     manifest = found.manifest
     labels = ", ".join(manifest.scheme.entity_labels)
     print(f"family       {found.family}, {found.parameters:,} parameters")
-    print(f"labels       {labels} ({manifest.label_scheme} tags)")
+    print(f"labels       {labels} ({manifest.label_scheme} tags, {manifest.decoding})")
     print(f"pieces       {manifest.max_wordpieces} word-pieces, overlap {manifest.overlap}")
     print(
         f"checked      logits differ from those of transformers by {found.difference:.1e} at most"
@@ -113,7 +120,7 @@ def _import(arguments: argparse.Namespace) -> None:
 def _import_pipeline(
     arguments: argparse.Namespace, pipeline: Path, renames: Mapping[str, str]
 ) -> None:
-    for name in ("labels", "scheme", "max_wordpieces", "overlap"):
+    for name in ("labels", "scheme", "decoding", "max_wordpieces", "overlap"):
         if getattr(arguments, name) is not None:
             flag = name.replace("_", "-")
             raise InputError(

@@ -144,7 +144,7 @@ class SparkNlpEngine:
         return answers.mapInArrow(
             partial(
                 rows_to_predictions,
-                tags=self.manifest.labels,
+                scheme=self.manifest.scheme,
                 calibration=self.manifest.calibration,
             ),
             schemas.PREDICTION,

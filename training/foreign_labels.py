@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from udfs.errors import InputError
-from udfs.label_scheme import BILOU, BIO, PLAIN, LabelScheme, find_scheme
+from udfs.label_scheme import ARGMAX, BILOU, BIO, PLAIN, LabelScheme, find_scheme
 from udfs.model_package import NAME_RULE, is_name
 
 _UNNAMED = re.compile(r"LABEL_\d+")
@@ -65,7 +65,7 @@ def _label(tag: str) -> str | None:
     return tag[2:] if tag[1:2] == "-" else None
 
 
-def check_tags(tags: Sequence[str], scheme: str | None) -> str:
+def check_tags(tags: Sequence[str], scheme: str | None, decoding: str = ARGMAX) -> str:
     """The scheme of the tags: the one given, else the one they look like.
 
     Raises InputError where they are not of it.
@@ -75,7 +75,7 @@ def check_tags(tags: Sequence[str], scheme: str | None) -> str:
         raise InputError(f"the tag {odd[0][:50]!r} {NAME_RULE}: give others with --rename")
     try:
         found = find_scheme(tags) if scheme is None else scheme
-        labels = LabelScheme(tags, found).entity_labels
+        labels = LabelScheme(tags, found, decoding).entity_labels
     except ValueError as error:
         raise InputError(
             f"{error}; --rename OLD=NEW names a tag anew, --scheme {BIO}, {BILOU} or {PLAIN} says "

@@ -21,6 +21,7 @@ from training.card_metadata import (
 from training.training_data import form_of
 from training.training_request import TrainingRequest
 from udfs.errors import ModelPackageError
+from udfs.label_scheme import ARGMAX
 from udfs.model_package import ModelManifest
 from udfs.score_calibration import ScoreCalibration
 
@@ -60,8 +61,8 @@ def _words(manifest: ModelManifest, facts: Mapping[str, str]) -> str:
 A named entity recogniser for the labels {entity_labels}: a token classifier with BIO tags on the
 first word-piece of each word. It opens in Clinspan (`--model FOLDER`) and in
 `transformers.AutoModelForTokenClassification.from_pretrained`. The weights are 16-bit floats.
-Longest input: {manifest.max_wordpieces} word-pieces; Clinspan cuts longer windows into pieces that
-overlap by {manifest.overlap}.
+{decoding_line(manifest.decoding)}Longest input: {manifest.max_wordpieces} word-pieces; longer
+windows are cut by Clinspan into pieces that overlap by {manifest.overlap}.
 
 ## How it was made
 
@@ -99,6 +100,17 @@ scored on.
 The weights derive from all-MiniLM-L6-v2 (Apache License 2.0) where that is the base model named
 above. For the training data see "How it was made".
 """
+
+
+def decoding_line(decoding: str) -> str:
+    """How the tags are chosen, a line of the card, where plain transformers would choose others."""
+    if decoding == ARGMAX:
+        return ""
+    return (
+        "The tags of a window are chosen together, the most probable of the possible (Viterbi), "
+        "so that no\nI- stands without its B-; `transformers` by itself takes the most probable of "
+        "each word.\n"
+    )
 
 
 def training_facts(request: TrainingRequest, documents: int, recipe: object) -> dict[str, str]:

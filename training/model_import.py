@@ -26,6 +26,7 @@ from training.model_package import check_output_folder, write_json, write_tokeni
 from udfs.encoder import needed_tensors, refuse_misfits
 from udfs.encoder_config import EncoderConfig
 from udfs.errors import InputError, ModelPackageError
+from udfs.label_scheme import ARGMAX
 from udfs.model_package import CONFIG, NAME_RULE, WEIGHTS, ModelManifest, is_name
 from udfs.token_classifier import TokenClassifier
 
@@ -58,6 +59,7 @@ class ImportRequest:
     labels: Path | None = None
     renames: Mapping[str, str] = field(default_factory=dict)
     scheme: str | None = None
+    decoding: str = ARGMAX
     max_wordpieces: int | None = None
     overlap: int | None = None
 
@@ -96,7 +98,8 @@ def import_model(request: ImportRequest) -> ImportedModel:
         max_wordpieces=longest,
         overlap=overlap,
         base_model=request.origin,
-        label_scheme=check_tags(tags, request.scheme),
+        label_scheme=check_tags(tags, request.scheme, request.decoding),
+        decoding=request.decoding,
     )
     tensors = needed_tensors(read_foreign_weights(folder), shape)
     _check_head(tensors, tags)

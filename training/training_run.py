@@ -38,7 +38,7 @@ from training.training_request import JUDGED_PART, TrainingRequest
 from training.unlabelled_text import digest_texts
 from udfs.devices import resolve_device
 from udfs.errors import InputError
-from udfs.label_scheme import bio_labels
+from udfs.label_scheme import VITERBI, bio_labels
 from udfs.model_package import WEIGHTS, ModelManifest, sha256_of
 
 
@@ -158,6 +158,7 @@ def _prepare(request: TrainingRequest, recipe: Recipe, processes: Processes) -> 
     draft = ModelManifest(
         name=request.name,
         labels=tags,
+        decoding=VITERBI,
         files={},
         max_wordpieces=recipe.max_wordpieces,
         overlap=recipe.overlap,

@@ -11,6 +11,10 @@ plain labels. Repair rules (those of the CoNLL-2000 evaluation script, and seqev
 5. ``O`` ends the mention before it.
 6. A plain label is an ``I-``: neighbouring words of one label are one mention.
 
+A model of ours needs no repair: where words' best tags are impossible in a row, the most probable
+possible ones are taken (``VITERBI``, see ``tag_paths``). Models of others may mean what the rules
+say.
+
 It knows nothing of text, tokenizers or models: words are pairs of offsets, tags are numbers.
 """
 
@@ -21,6 +25,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from udfs.tag_paths import best_path
 
 IntArray = NDArray[np.int64]
 
@@ -70,6 +76,9 @@ _PREFIXES = {
     PLAIN: {"": (False, False)},
 }
 SCHEMES = tuple(_PREFIXES)
+# How the tags of words are chosen: each the most probable, or together, so that no I- lacks its B-.
+ARGMAX, VITERBI = "argmax", "viterbi"
+DECODINGS = (ARGMAX, VITERBI)
 
 
 def find_scheme(tags: Sequence[str]) -> str:
@@ -99,14 +108,19 @@ class LabelScheme:
         tags: the model's tags in the order of its output columns, such as
             ``("O", "B-Chemical", "I-Chemical")``.
         scheme: ``bio``, ``bilou`` or ``plain``.
+        decoding: ``argmax``, or for BIO tags ``viterbi``.
 
     Raises:
         ValueError: a tag is none of the scheme, or one stands twice.
     """
 
-    def __init__(self, tags: Sequence[str], scheme: str = BIO) -> None:
+    def __init__(self, tags: Sequence[str], scheme: str = BIO, decoding: str = ARGMAX) -> None:
         if scheme not in _PREFIXES:
             raise ValueError(f"label_scheme is {scheme!r}, not one of {', '.join(SCHEMES)}")
+        if decoding not in DECODINGS or (decoding == VITERBI and scheme != BIO):
+            raise ValueError(
+                f"decoding is {decoding!r} of {scheme} tags, not {ARGMAX}, or {VITERBI} of bio tags"
+            )
         prefixes = _PREFIXES[scheme]
         width = 0 if scheme == PLAIN else 2
         for tag in tags:
@@ -130,9 +144,25 @@ class LabelScheme:
         outside = (False, False)
         kinds = [outside if tag == "O" else prefixes[tag[:width]] for tag in tags]
         self._starts, self._ends = np.array(kinds, dtype=bool).T
+        self._is_constrained = decoding == VITERBI
+        self._opens = self._starts | (self._type_of == 0)
+        self._follows = self._opens | (self._type_of[:, None] == self._type_of)
         self.columns_of = tuple(
             np.flatnonzero(self._type_of == i + 1) for i in range(len(self.entity_labels))
         )
+
+    def choose(
+        self, probabilities: NDArray[np.float64], starts_sequence: NDArray[np.bool_]
+    ) -> IntArray:
+        """``(words, tags)`` probabilities of many sequences laid end to end → the tag of each word.
+
+        Args:
+            probabilities: in the order of the tags.
+            starts_sequence: ``(words,)`` true where a word is the first of its sequence.
+        """
+        if self._is_constrained:
+            return best_path(probabilities, starts_sequence, self._opens, self._follows)
+        return probabilities.argmax(axis=1)
 
     def decode(self, tag_ids: IntArray, starts_sequence: NDArray[np.bool_]) -> MentionArrays:
         """Tags of many sequences laid end to end → their mentions, by the repair rules.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from udfs.errors import ModelPackageError
-from udfs.label_scheme import BIO, LabelScheme
+from udfs.label_scheme import ARGMAX, BIO, LabelScheme
 from udfs.score_calibration import UNCALIBRATED, ScoreCalibration, calibration_fault
 
 MANIFEST = "ner_model.json"
@@ -46,7 +46,8 @@ NAME_RULE = "must be 1 to 200 letters, digits, spaces and . : + @ ( ) / - _"
 class ModelManifest:
     """The contents of ``ner_model.json``.
 
-    ``labels`` are the tags in the order of the output columns, ``label_scheme`` their kind.
+    ``labels`` are the tags in the order of the output columns, ``label_scheme`` their kind,
+    ``decoding`` how the tags of a window are chosen.
     ``max_wordpieces`` counts ``[CLS]`` and ``[SEP]``; ``overlap`` is what two pieces of a longer
     window share. ``files`` maps each file name to its sha256. ``calibration`` makes probabilities
     of mentions' scores. ``kind`` says what runs it; where that is spaCy, the tags are plain labels
@@ -67,6 +68,7 @@ class ModelManifest:
     format_version: int = FORMAT_VERSION
     label_scheme: str = BIO
     kind: str = ENCODER
+    decoding: str = ARGMAX
     learnt_from: tuple[dict[str, str], ...] = ()
 
     @property
@@ -78,7 +80,7 @@ class ModelManifest:
     @property
     def scheme(self) -> LabelScheme:
         """How its tags become mentions."""
-        return LabelScheme(self.labels, self.label_scheme)
+        return LabelScheme(self.labels, self.label_scheme, self.decoding)
 
     @property
     def fingerprint(self) -> str:
@@ -93,6 +95,8 @@ class ModelManifest:
         }
         if self.label_scheme != BIO:
             decisive["label_scheme"] = self.label_scheme
+        if self.decoding != ARGMAX:
+            decisive["decoding"] = self.decoding
         if self.kind != ENCODER:
             decisive["kind"] = self.kind
         if not self.calibration.changes_nothing:  # else packages of before would get another one
@@ -242,7 +246,9 @@ def _check_shape(path: Path, raw: object) -> None:
     if missing := [name for name in DECISIVE_FILES[kind] if name not in raw["files"]]:
         refuse(f"'files' does not list {', '.join(missing)}")
     try:
-        scheme = LabelScheme(raw["labels"], raw.get("label_scheme", BIO))
+        scheme = LabelScheme(
+            raw["labels"], raw.get("label_scheme", BIO), raw.get("decoding", ARGMAX)
+        )
     except (ValueError, TypeError) as error:
         refuse(str(error))
     if fault := calibration_fault(raw.get("calibration", {}), scheme.entity_labels):

@@ -49,7 +49,7 @@ def find_mentions(
         starts_window: ``(words,)`` true where a word is the first of its window.
         calibration: what is done with the scores.
     """
-    found = scheme.decode(probabilities.argmax(axis=1), starts_window)
+    found = scheme.decode(scheme.choose(probabilities, starts_window), starts_window)
     by_label = np.stack(
         [probabilities[:, list(columns)].sum(axis=1) for columns in scheme.columns_of], axis=1
     )

@@ -18,7 +18,7 @@ from udfs.span_decoding import find_mentions
 
 def rows_to_predictions(
     batches: Iterable[pa.RecordBatch],
-    tags: tuple[str, ...],
+    scheme: LabelScheme,
     calibration: ScoreCalibration = UNCALIBRATED,
 ) -> Iterator[pa.RecordBatch]:
     """Tagged rows → one row of ``records.PREDICTION`` for each window.
@@ -26,13 +26,12 @@ def rows_to_predictions(
     Args:
         batches: the columns of ``TO_TAG`` but ``slots`` and ``pieces``, then ``tagged`` (the slots
             that have a tag) and ``probabilities`` (of every tag, for each of those, end to end).
-        tags: the model's tags, in the order of the probabilities.
+        scheme: the model's tags, in the order of the probabilities.
         calibration: what is done with the scores of mentions.
 
     Raises:
         PredictionError: a word has no tag.
     """
-    scheme = LabelScheme(tags)
     for batch in batches:
         columns: dict[str, list[Any]] = {name: [] for name in records.PREDICTION.names}
         for row in batch.to_pylist():

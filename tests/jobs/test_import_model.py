@@ -74,7 +74,7 @@ def test_a_package_of_each_family_finds_what_transformers_finds(folders, family,
     assert run(source, output) == 0
     manifest = load_manifest(output)
     said = capsys.readouterr().out
-    assert f"family       {family}, " in said and "Chemical, Disease (bio tags)" in said
+    assert f"family       {family}, " in said and "Chemical, Disease (bio tags, argmax)" in said
     assert manifest.fingerprint in said and f"--model {output}" in said
     assert (manifest.max_wordpieces, manifest.overlap, manifest.base_model) == (80, 20, family)
 
@@ -125,13 +125,25 @@ def test_tags_of_other_kinds(folder, tmp_path, capsys, tags, more, labels, schem
     edit(folder, id2label=dict(enumerate(tags)), label2id={tag: i for i, tag in enumerate(tags)})
     output = tmp_path / "out"
     assert run(folder, output, *more) == 0
-    assert f"labels       {labels} ({scheme} tags)" in capsys.readouterr().out
+    assert f"labels       {labels} ({scheme} tags, argmax)" in capsys.readouterr().out
     manifest = load_manifest(output)
     assert manifest.label_scheme == scheme
     named = json.loads((output / "config.json").read_text())["id2label"]
     assert tuple(named[str(column)] for column in range(5)) == manifest.labels
     spans = TokenClassifier.load(output, "cpu", "float32").predict([TEXT])[0].spans
     assert spans and {span.label for span in spans} <= set(manifest.scheme.entity_labels)
+
+
+def test_tags_may_be_chosen_together(folder, tmp_path, capsys):
+    assert run(folder, tmp_path / "alone") == 0
+    assert run(folder, tmp_path / "together", "--decoding", "viterbi") == 0
+    alone, together = (load_manifest(tmp_path / name) for name in ("alone", "together"))
+    assert (alone.decoding, together.decoding) == ("argmax", "viterbi")
+    assert alone.fingerprint != together.fingerprint
+    capsys.readouterr()
+    plain = ["--scheme", "plain", "--decoding", "viterbi"]
+    assert run(folder, tmp_path / "plain", *plain) == 2
+    assert "decoding is 'viterbi' of plain tags" in capsys.readouterr().err
 
 
 def test_the_scheme_stands_in_the_fingerprint_where_it_is_not_bio(folder, tmp_path):

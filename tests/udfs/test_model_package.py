@@ -191,6 +191,7 @@ BASE = ModelManifest("ner", LABELS, {WEIGHTS: "w", CONFIG: "c", TOKENIZER: "t", 
         {"files": {**BASE.files, TOKENIZER: "x"}},
         {"format_version": 2},
         {"label_scheme": "plain"},
+        {"decoding": "viterbi"},
     ],
 )
 def test_the_fingerprint_changes_with_what_changes_predictions(change):

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udfs.errors import PredictionError
+from udfs.label_scheme import ARGMAX, VITERBI
 from udfs.model_package import load_manifest
 from udfs.score_calibration import UNCALIBRATED, ScoreCalibration
 from udfs.spark_nlp_answers import rows_to_predictions
@@ -123,11 +124,12 @@ def predict(
     rule: WindowRule,
     score: Score,
     calibration: ScoreCalibration = UNCALIBRATED,
+    decoding: str = ARGMAX,
 ) -> list[dict]:
     """The predictions of these windows, in their order."""
     rows = SparkNlp(package, score).tag(windows_to_rows(batches_of(texts, 30), rule))
-    tags = load_manifest(package).labels
-    answers = rows_to_predictions(rows, tags, calibration)
+    scheme = replace(load_manifest(package), decoding=decoding).scheme
+    answers = rows_to_predictions(rows, scheme, calibration)
     found = [row for batch in answers for row in batch.to_pylist()]
     found.sort(key=lambda row: row["window_hash"])
     assert [row["window_hash"] for row in found] == [f"{i:08x}" for i in range(len(texts))]
@@ -157,6 +159,20 @@ def test_both_engines_calibrate_scores(
     for one, other in zip(
         predict(texts, random_package, rule, model, calibration), expected, strict=True
     ):
+        assert_same(one, other)
+
+
+def test_both_engines_choose_tags_together(
+    random_package, rule, classifier, model, monkeypatch
+) -> None:
+    texts = [f"the aspirin and {word} fever no headache" for word in ("mg", "severe", "study", "x")]
+    alone = classifier.predict(texts)
+    scheme = replace(classifier.manifest, decoding=VITERBI).scheme
+    monkeypatch.setattr(classifier, "scheme", scheme)
+    expected = classifier.predict(texts)
+    assert expected != alone
+    found = predict(texts, random_package, rule, model, decoding=VITERBI)
+    for one, other in zip(found, expected, strict=True):
         assert_same(one, other)
 
 
@@ -278,7 +294,7 @@ def test_a_word_without_a_tag_is_an_error_that_holds_no_text(random_package, rul
     ):
         broken = pa.RecordBatch.from_pylist([row | lost])
         with pytest.raises(PredictionError, match="no tag to 1 of 3 words") as caught:
-            list(rows_to_predictions([broken], load_manifest(random_package).labels))
+            list(rows_to_predictions([broken], load_manifest(random_package).scheme))
         assert "fever" not in str(caught.value)
 
 

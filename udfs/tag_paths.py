@@ -1,0 +1,87 @@
+"""The most probable sequence of tags among those that are possible (Viterbi).
+
+A word's best tag alone may be impossible beside its neighbours', such as an inner tag after none.
+Words are taken to be independent but for what may follow what, so a sequence whose best tags are
+possible keeps them, and only the others are searched. It knows arrays: no labels, no text. Source:
+Viterbi 1967, doi:10.1109/TIT.1967.1054010.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+# Words of sequences that are searched together, the longest counted for each: bounds the memory.
+GROUP_WORDS = 1_000_000
+_IMPOSSIBLE = -1e9
+_LEAST = 1e-300  # a probability of nothing has no logarithm
+
+
+def best_path(
+    probabilities: NDArray[np.float64],
+    starts_sequence: BoolArray,
+    opens: BoolArray,
+    follows: BoolArray,
+) -> IntArray:
+    """The tag of each word of many sequences laid end to end.
+
+    Args:
+        probabilities: ``(words, tags)``.
+        starts_sequence: ``(words,)`` true where a word is the first of its sequence.
+        opens: ``(tags,)`` which may stand at the start of a sequence.
+        follows: ``(tags, tags)`` whether the second may stand right after the first.
+    """
+    tags: IntArray = probabilities.argmax(axis=1)
+    possible = np.where(
+        starts_sequence, opens[tags], follows[np.concatenate((tags[:1], tags[:-1])), tags]
+    )
+    if possible.all():
+        return tags
+    begins = np.flatnonzero(starts_sequence)
+    lengths = np.diff(begins, append=len(tags))
+    wrong = np.unique((np.cumsum(starts_sequence) - 1)[~possible])
+    for group in _groups(wrong[np.argsort(-lengths[wrong], kind="stable")], lengths):
+        _search(probabilities, begins[group], lengths[group], opens, follows, tags)
+    return tags
+
+
+def _groups(sequences: IntArray, lengths: IntArray) -> Iterator[IntArray]:
+    """Parts of the sequences, the longest first, that are searched together."""
+    first = 0
+    while first < len(sequences):
+        last = first + max(1, GROUP_WORDS // int(lengths[sequences[first]]))
+        yield sequences[first:last]
+        first = last
+
+
+def _search(
+    probabilities: NDArray[np.float64],
+    begins: IntArray,
+    lengths: IntArray,
+    opens: BoolArray,
+    follows: BoolArray,
+    tags: IntArray,
+) -> None:
+    """Writes the best path of some sequences, the longest first, into ``tags``."""
+    longest, every = int(lengths[0]), np.arange(len(begins))
+    # How many sequences have a word at each place; they are the first ones.
+    going = np.searchsorted(-lengths, -np.arange(longest), side="left")
+    cost = np.where(follows, 0.0, _IMPOSSIBLE)
+    scores = np.log(np.maximum(probabilities[begins], _LEAST)) + np.where(opens, 0.0, _IMPOSSIBLE)
+    before = np.zeros((longest, len(begins), len(opens)), dtype=np.int16)
+    for place in range(1, longest):
+        n = going[place]
+        steps = scores[:n, :, None] + cost
+        before[place, :n] = steps.argmax(axis=1)
+        words = probabilities[begins[:n] + place]
+        scores[:n] = steps.max(axis=1) + np.log(np.maximum(words, _LEAST))
+    chosen = scores.argmax(axis=1)
+    for place in range(longest - 1, -1, -1):
+        n = going[place]
+        tags[begins[:n] + place] = chosen[:n]
+        chosen[:n] = before[place, every[:n], chosen[:n]]
