@@ -36,9 +36,11 @@ test: setup $(if $(filter spark4,$(LANE)),,check) ## check, then run every test 
 	@for lane in $(or $(LANE),$(LANES)); do \
 		echo "Tests of lane $$lane"; $(MAKE) --no-print-directory LANE=$$lane test-lane || exit 1; done
 
-# udfs/ and training/ never import Spark, and the locks agree but for Spark's packages (tests hold
-# both): on the second lane the tests of these two folders would only repeat themselves.
-ONCE := $(if $(filter spark4,$(LANE)),--ignore=tests/udfs --ignore=tests/training)
+# udfs/, training/ and these jobs never import Spark, and the locks agree but for Spark's packages
+# (tests hold both): on the second lane their tests would only repeat themselves.
+WITHOUT_SPARK := adapt_encoder calibrate_model fine_tune_ner score_model
+ONCE := $(if $(filter spark4,$(LANE)),--ignore=tests/udfs --ignore=tests/training \
+	$(WITHOUT_SPARK:%=--ignore=tests/jobs/test_%.py))
 
 test-lane: setup
 	@$(PYTEST) $(ONCE) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder

@@ -164,6 +164,16 @@ def test_locks_agree_but_for_spark() -> None:
     assert differing == {"pyspark", "delta-spark", "importlib-metadata"}
 
 
+def test_jobs_that_are_tested_on_one_lane_import_no_spark() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    jobs = re.findall(r"^WITHOUT_SPARK := (.*)$", makefile, flags=re.MULTILINE)[0].split()
+    assert len(jobs) > 2
+    for job in jobs:
+        assert (ROOT / f"tests/jobs/test_{job}.py").is_file()
+        code = f"import sys, jobs.{job}; sys.exit('pyspark' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("lane", LANES, ids=lambda lane: lane.name)
 def test_lock_holds_its_lane_and_no_cuda(lane) -> None:
     text = (ROOT / LANE_LOCKS[lane]).read_text(encoding="utf-8")
