@@ -142,8 +142,10 @@ def comparison_figure(done: ModelComparison) -> Figure:
         colours = [f"C{place % 10}" for place in range(len(names))]
         bars = axes.barh(names, values, color=colours)
         axes.bar_label(bars, [f" {value:,.0f}" for value in values])
-        axes.set(title=title, xlim=(0, 1.3 * max(values)), yticklabels=[])
+        axes.set(title=title, xlim=(0, 1.45 * max(values)), yticklabels=[])
+        axes.locator_params(axis="x", nbins=4)
         axes.invert_yaxis()
+    figure.legend(*scores.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
@@ -161,4 +163,3 @@ def _draw_f1(axes: Axes, results: Sequence[ModelResult]) -> None:
     axes.set(title="strict F1", yticks=range(len(rows)), yticklabels=rows)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="best")

@@ -162,7 +162,8 @@ class LabelScheme:
         """
         if self._is_constrained:
             return best_path(probabilities, starts_sequence, self._opens, self._follows)
-        return probabilities.argmax(axis=1)
+        best: IntArray = probabilities.argmax(axis=1)
+        return best
 
     def decode(self, tag_ids: IntArray, starts_sequence: NDArray[np.bool_]) -> MentionArrays:
         """Tags of many sequences laid end to end → their mentions, by the repair rules.
