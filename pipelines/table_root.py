@@ -39,9 +39,9 @@ TRIES = 5
 # Another first run may be creating the table at this moment: its folder is there before its log.
 CREATION_TRIES = 5
 _HALF_MADE = ("DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION", "DELTA_TABLE_NOT_FOUND")
-# Of two characters at least, as in ``dbfs:/``: Spark, too, takes what stands before for a scheme.
 # What the history says of a table's first version, where that has no rows.
 _CREATION = "CREATE TABLE"
+# Of two characters at least, as in ``dbfs:/``: Spark, too, takes what stands before for a scheme.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _NAME_PART = re.compile(r"`((?:[^`]|``)+)`|(\w+)")
 # The name of an error of Spark's that comes inside one of Java's.
