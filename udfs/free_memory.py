@@ -1,0 +1,28 @@
+"""Memory that is free inside this process goes back to the system.
+
+The activations of a forward pass differ in size from batch to batch, so the C library's heap fills
+with holes that are never large enough for the next: a worker that holds 320 MiB grew to 1.3 GiB
+over 120,000 windows. Knows nothing of models or batches.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+
+def give_back_free_memory() -> None:
+    """Gives whole free pages of the heap back; some 25 ms for 400 MiB.
+
+    The GNU C library can do it; with any other this does nothing.
+    """
+    if (trim := _trim()) is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> ctypes._NamedFuncPointer | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library, or Windows
+        return None
