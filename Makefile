@@ -38,7 +38,7 @@ test: setup $(if $(filter spark4,$(LANE)),,check) ## check, then run every test 
 
 # udfs/, training/ and these jobs never import Spark, and the locks agree but for Spark's packages
 # (tests hold both): on the second lane their tests would only repeat themselves.
-WITHOUT_SPARK := adapt_encoder calibrate_model fine_tune_ner score_model
+WITHOUT_SPARK := adapt_encoder average_models calibrate_model fine_tune_ner score_model
 ONCE := $(if $(filter spark4,$(LANE)),--ignore=tests/udfs --ignore=tests/training \
 	$(WITHOUT_SPARK:%=--ignore=tests/jobs/test_%.py))
 

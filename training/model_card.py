@@ -7,6 +7,7 @@ training.card_metadata's. Knows nothing of files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -38,6 +39,10 @@ _TEXTS = {
     "i2b2-2010": _RECORDS,
     "i2b2-2009": _RECORDS,
 }
+_MADE = "## How it was made"
+# The rows of that table that come from the manifest.
+OWN_ROWS = ("Base model", "Digest of the training data")
+_ROW = re.compile(r"\| (\w.*?) \| (.*) \|")
 _SCORES_BEGIN = "<!-- scores: written by jobs/score_model.py -->"
 _SCORES_END = "<!-- end of scores -->"
 
@@ -64,7 +69,7 @@ first word-piece of each word. It opens in Clinspan (`--model FOLDER`) and in
 {decoding_line(manifest.decoding)}Longest input: {manifest.max_wordpieces} word-pieces; longer
 windows are cut by Clinspan into pieces that overlap by {manifest.overlap}.
 
-## How it was made
+{_MADE}
 
 | | |
 | --- | --- |
@@ -100,6 +105,14 @@ scored on.
 The weights derive from all-MiniLM-L6-v2 (Apache License 2.0) where that is the base model named
 above. For the training data see "How it was made".
 """
+
+
+def made_rows(card: str) -> dict[str, str]:
+    """The table under "How it was made" of a card that `render_card` wrote; empty for others."""
+    _, _, rest = card.partition(_MADE)
+    section, _, _ = rest.partition("\n## ")
+    rows = (_ROW.fullmatch(line) for line in section.splitlines())
+    return {row[1]: row[2] for row in rows if row}
 
 
 def decoding_line(decoding: str) -> str:

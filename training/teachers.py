@@ -1,13 +1,14 @@
 """Packages that a student learns from: whether they fit it, and what is told of them afterwards.
 
-Owns who counts as an ancestor: a teacher, the package that training began with, and theirs in turn.
+Owns who counts as an ancestor: a teacher, the package that training began with, one that was
+averaged, and theirs in turn.
 What they were trained on is what the student has seen (`seen_parts.py`). Knows no torch.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,12 @@ def check_teachers(
 
 def ancestors(teachers: Sequence[Path], base_model: Path) -> list[dict[str, str]]:
     """All that a student learnt from: each teacher, a base model that is a package, and theirs."""
+    return descent([*((teacher, "teacher") for teacher in teachers), (base_model, "base model")])
+
+
+def descent(roles: Iterable[tuple[Path, str]]) -> list[dict[str, str]]:
+    """The entries of packages in their roles and of what they learnt from; other folders: none."""
     found: list[dict[str, str]] = []
-    roles = [*((teacher, "teacher") for teacher in teachers), (base_model, "base model")]
     for folder, role in roles:
         if (folder / MANIFEST).is_file():
             manifest = load_manifest(folder)

@@ -1,0 +1,62 @@
+"""Average the weights of models that began as the same one: one model, no slower than each.
+
+    python jobs/average_models.py --model build/seed-1 --model build/seed-2 --output build/mean
+
+Score the mean beside its parts on a part that none of them has seen (jobs/compare_models.py): it is
+often better than all of them, and worthless where they began as different models. Exit codes: 0
+done, 1 failed, 2 bad settings or input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from udfs.errors import ClinspanError, InputError
+from udfs.model_package import NAME_RULE, is_name
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(
+        description="Write a model package whose weights are the mean of those of several.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--model", metavar="FOLDER", type=Path, action="append", required=True,
+        help="a model package; given twice or more")  # fmt: skip
+    add("--output", metavar="FOLDER", type=Path, required=True, help="new folder for the package")
+    add("--name", metavar="NAME", help="name of the model (default: that of the folder)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses, averages, writes; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        average(arguments)
+    except (ClinspanError, OSError) as error:
+        print(f"average_models: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    return 0
+
+
+def average(arguments: argparse.Namespace) -> None:
+    """Runs what the arguments ask for."""
+    # torch takes seconds to import: --help does not wait for it.
+    from rich.console import Console
+
+    from training.averaged_package import write_averaged
+
+    if arguments.name is not None and not is_name(arguments.name):
+        raise InputError(f"--name {NAME_RULE}")
+    named = " ".join(f"--model {folder}" for folder in arguments.model)
+    command = f"python jobs/average_models.py {named} --output {arguments.output}"
+    written = write_averaged(arguments.model, arguments.output, command, arguments.name)
+    Console().print(f"{arguments.output}: fingerprint {written.fingerprint}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
