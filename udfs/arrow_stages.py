@@ -16,7 +16,6 @@ import pyarrow as pa
 from udfs import records
 from udfs.entity_merging import ScoredWindow
 from udfs.errors import ClinspanError, PredictionError
-from udfs.free_memory import give_back_free_memory
 from udfs.label_scheme import Span, WindowFailure, WindowPrediction
 from udfs.note_annotation import AnnotationSettings, annotate_note
 from udfs.segmentation import segment_note
@@ -66,8 +65,7 @@ def classify_batches(
     """``window_hash, text`` → one row of ``records.PREDICTION`` for each window.
 
     Windows are collected across batches until the buffer is full, so that the classifier can sort
-    many of them by length whatever size Spark's batches have. What a buffer's forward passes leave
-    free goes back to the system, so that a worker does not grow with the number of windows.
+    many of them by length whatever size Spark's batches have.
     """
     hashes: list[str] = []
     texts: list[str] = []
@@ -81,10 +79,8 @@ def classify_batches(
             if len(texts) >= buffer_windows or characters >= buffer_characters:
                 yield _classify(hashes, texts, classifier)
                 hashes, texts, characters = [], [], 0
-                give_back_free_memory()
     if texts:
         yield _classify(hashes, texts, classifier)
-        give_back_free_memory()
 
 
 _NOTHING = WindowPrediction((), wordpieces=0, unread_characters=0)

@@ -1,8 +1,8 @@
 """Memory that is free inside this process goes back to the system.
 
 The activations of a forward pass differ in size from batch to batch, so the C library's heap fills
-with holes that are never large enough for the next: a worker that holds 320 MiB grew to 1.3 GiB
-over 120,000 windows. Knows nothing of models or batches.
+with holes that are not large enough for the next: a process that holds 320 MiB grew to 1.3 GiB
+over 80,000 windows. Knows nothing of models or batches.
 """
 
 from __future__ import annotations

@@ -125,16 +125,6 @@ def test_every_window_gets_its_prediction(pattern_classifier, rows, windows, cha
     assert sizes == buffers(table.column("text").to_pylist(), windows, characters)
 
 
-def test_memory_goes_back_after_each_buffer(pattern_classifier, monkeypatch):
-    told = []
-    monkeypatch.setattr(arrow_stages, "give_back_free_memory", lambda: told.append("given back"))
-    table = window_table()
-    for batch in classify_batches(table.to_batches(), pattern_classifier, 2):
-        told.append(batch.num_rows)
-    full, rest = divmod(table.num_rows, 2)
-    assert told == [2, "given back"] * full + [rest, "given back"] * bool(rest)
-
-
 def test_stages_without_rows_give_none(pattern_classifier):
     empty = pa.table({"note_id": pa.array([], pa.string()), "text": pa.array([], pa.string())})
     assert list(segment_batches(in_batches(empty, 1), KEY)) == []

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertForTokenClassification
 
-from udfs import devices
+from udfs import devices, token_classifier
 from udfs.devices import resolve_device, resolve_precision
 from udfs.errors import InputError, ModelPackageError
 from udfs.label_scheme import Span, WindowPrediction
@@ -205,6 +205,25 @@ def test_a_batch_for_which_memory_is_short_is_halved_and_so_are_later_ones(
     sizes.clear()
     short.predict(corpus)
     assert max(sizes) <= 100
+
+
+def test_memory_goes_back_after_every_fourth_batch(random_package, corpus, monkeypatch):
+    told = []
+    monkeypatch.setattr(token_classifier, "give_back_free_memory", lambda: told.append(len(sizes)))
+    classifier = load(random_package, 16)
+    sizes = []
+    logits = classifier._encoder.logits
+
+    def counted(ids, *more):
+        sizes.append(len(ids))
+        return logits(ids, *more)
+
+    monkeypatch.setattr(classifier._encoder, "logits", counted)
+    classifier.predict(corpus[:9])
+    first = len(sizes)
+    classifier.predict(corpus[9:])  # the count goes on, so that small calls give back, too
+    assert first % 4 and len(sizes) > 12
+    assert told == list(range(4, len(sizes) + 1, 4))
 
 
 def test_a_piece_alone_for_which_memory_is_short_is_an_error(random_package, corpus, monkeypatch):
