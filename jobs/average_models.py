@@ -2,9 +2,9 @@
 
     python jobs/average_models.py --model build/seed-1 --model build/seed-2 --output build/mean
 
-Score the mean beside its parts on a part that none of them has seen (jobs/compare_models.py): it is
-often better than all of them, and worthless where they began as different models. Exit codes: 0
-done, 1 failed, 2 bad settings or input.
+Score the mean beside its parts on texts that none of them has seen (jobs/compare_models.py): it may
+be better than all of them. Models that began apart were not tried. Exit codes: 0 done, 1 failed, 2
+bad settings or input.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from training.card_metadata import split_card
 from training.model_card import CARD, OWN_ROWS, made_rows, render_card
 from training.model_package import write_whole
 from training.teachers import descent
-from udfs.encoder import read_tensors
+from udfs.encoder import needed_tensors, read_tensors, refuse_misfits
+from udfs.encoder_config import EncoderConfig
 from udfs.errors import InputError
 from udfs.model_package import CONFIG, ENCODER, TOKENIZER, WEIGHTS, ModelManifest, load_manifest
 from udfs.score_calibration import UNCALIBRATED
@@ -42,8 +43,8 @@ def write_averaged(
 ) -> ModelManifest:
     """Writes the package of the mean weights; all but weights, manifest and card is the first's.
 
-    Each tensor is averaged in float32 and keeps its type. Neither scores nor a calibration of the
-    sources are taken over: they are of other weights.
+    Each tensor is averaged in float32 and gets the type that it has in the first. Neither scores
+    nor a calibration of the sources are taken over: they are of other weights.
 
     Args:
         sources: two packages or more, of one network, tokenizer, tags and window rule.
@@ -53,7 +54,7 @@ def write_averaged(
 
     Raises:
         InputError: the packages differ, one is named twice, or ``target`` exists.
-        ModelPackageError: one is no sound package.
+        ModelPackageError: one is no sound package, or its weights do not fit its config.
     """
     manifests = [load_manifest(folder) for folder in sources]
     _refuse_misfits(sources, manifests)
@@ -69,14 +70,17 @@ def write_averaged(
         calibration=UNCALIBRATED,
         learnt_from=tuple(descent((folder, "averaged") for folder in sources)),
     )
-    cards = [(folder / CARD).read_text("utf-8") if CARD in m.files else "" for folder, m in
-             zip(sources, manifests, strict=True)]  # fmt: skip
+    cards = [
+        (folder / CARD).read_text(encoding="utf-8") if CARD in manifest.files else ""
+        for folder, manifest in zip(sources, manifests, strict=True)
+    ]
+    weights = _mean(sources, len(first.labels))
 
     def fill(draft: Path) -> None:
         for file in first.files:
             if file not in (WEIGHTS, CARD):
                 shutil.copyfile(sources[0] / file, draft / file)
-        save_file(_mean(sources), draft / WEIGHTS, metadata={"format": "pt"})
+        save_file(weights, draft / WEIGHTS, metadata={"format": "pt"})
         facts = {
             "Weights": f"the mean of those of {len(sources)} models",
             "Command": f"`{command}`",
@@ -115,15 +119,18 @@ def _refuse_misfits(sources: Sequence[Path], manifests: Sequence[ModelManifest])
             )
 
 
-def _mean(sources: Sequence[Path]) -> dict[str, Tensor]:
+def _mean(sources: Sequence[Path], n_labels: int) -> dict[str, Tensor]:
     sums: dict[str, Tensor] = {}
     types: dict[str, torch.dtype] = {}
     for folder in sources:
-        for tensor_name, tensor in read_tensors(folder / WEIGHTS).items():
-            before = sums.get(tensor_name)
-            sums[tensor_name] = tensor.float() if before is None else before + tensor.float()
-            types[tensor_name] = tensor.dtype
-    return {key: (total / len(sources)).to(types[key]) for key, total in sums.items()}
+        config = EncoderConfig.from_file(folder / CONFIG)
+        tensors = needed_tensors(read_tensors(folder / WEIGHTS), config)
+        refuse_misfits(folder, tensors, config, n_labels)
+        for name, tensor in tensors.items():
+            before = sums.get(name)
+            sums[name] = tensor.float() if before is None else before + tensor.float()
+            types.setdefault(name, tensor.dtype)
+    return {name: (total / len(sources)).to(types[name]) for name, total in sums.items()}
 
 
 def _facts_of_sources(manifests: Sequence[ModelManifest], cards: Sequence[str]) -> dict[str, str]:

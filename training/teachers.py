@@ -1,8 +1,8 @@
 """Packages that a student learns from: whether they fit it, and what is told of them afterwards.
 
 Owns who counts as an ancestor: a teacher, the package that training began with, one that was
-averaged, and theirs in turn.
-What they were trained on is what the student has seen (`seen_parts.py`). Knows no torch.
+averaged, and theirs in turn. What they were trained on is what the student has seen
+(`seen_parts.py`). Knows no torch.
 """
 
 from __future__ import annotations

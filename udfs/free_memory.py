@@ -8,6 +8,7 @@ over 80,000 windows. Knows nothing of models or batches.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 
 
@@ -21,7 +22,7 @@ def give_back_free_memory() -> None:
 
 
 @cache
-def _trim() -> ctypes._NamedFuncPointer | None:
+def _trim() -> Callable[[int], object] | None:
     try:
         return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):  # another C library, or Windows

@@ -3,9 +3,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoModelForTokenClassification
 
 from training.averaged_package import write_averaged
+from training.corpora import read_corpus
+from training.corpus import digest_documents
 from training.fine_tuning import fine_tune
 from training.model_package import record_scores, write_package
 from training.seen_parts import refuse_seen_part
@@ -85,9 +88,6 @@ def test_the_card_says_how_each_was_made(pair, tmp_path):
 
 
 def test_what_one_of_them_was_trained_on_counts_as_seen(pair, tmp_path, tiny_bc5cdr):
-    from training.corpora import read_corpus
-    from training.corpus import digest_documents
-
     corpus = f"bc5cdr:{tiny_bc5cdr}"
     edit(pair[1], training_data_digest=digest_documents(read_corpus(corpus, ["devel"])))
     written = write_averaged(pair, tmp_path / "mean", COMMAND)
@@ -128,6 +128,17 @@ def test_other_networks_and_single_models_are_refused(pair, tmp_path):
         write_averaged(pair[:1], tmp_path / "mean", COMMAND)
     with pytest.raises(InputError, match="name it once"):
         write_averaged([pair[0], pair[0]], tmp_path / "mean", COMMAND)
+
+
+def test_a_tensor_that_one_of_them_lacks_is_an_error(pair, tmp_path):
+    tensors = read_tensors(pair[1] / "model.safetensors")
+    del tensors["classifier.bias"]
+    save_file(tensors, pair[1] / "model.safetensors")
+    digest = sha256_of(pair[1] / "model.safetensors")
+    rewrite_files(pair[1], load_files(pair[1]) | {"model.safetensors": digest})
+    with pytest.raises(ModelPackageError, match=r"the first is classifier\.bias"):
+        write_averaged(pair, tmp_path / "mean", COMMAND)
+    assert not (tmp_path / "mean").exists()
 
 
 def load_files(folder):

@@ -226,6 +226,25 @@ def test_memory_goes_back_after_every_fourth_batch(random_package, corpus, monke
     assert told == list(range(4, len(sizes) + 1, 4))
 
 
+def test_a_gpu_leaves_no_holes_to_give_back(random_package, corpus, monkeypatch):
+    class OnGpu:
+        device = torch.device("cuda")
+        batches = 0
+
+        def logits(self, ids, lengths, wanted):
+            self.batches += 1
+            return torch.zeros(len(wanted), len(classifier.manifest.labels))
+
+    def refuse():
+        raise AssertionError("activations are not in the heap there")
+
+    monkeypatch.setattr(token_classifier, "give_back_free_memory", refuse)
+    classifier = load(random_package, 16)
+    classifier._encoder = OnGpu()
+    classifier.predict(corpus)
+    assert classifier._encoder.batches > 4
+
+
 def test_a_piece_alone_for_which_memory_is_short_is_an_error(random_package, corpus, monkeypatch):
     short = load(random_package)
 
