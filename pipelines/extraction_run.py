@@ -22,7 +22,13 @@ from pipelines import run_record
 from pipelines.caching import kept
 from pipelines.due_notes import compare_with_ledger, withdrawn_notes
 from pipelines.entity_extraction import find_windows, with_text
-from pipelines.inference import characters_of, distinct_windows, partitions_for
+from pipelines.inference import (
+    distinct_windows,
+    partitions_for,
+    size_of,
+    spread,
+    task_slots,
+)
 from pipelines.note_selection import one_row_each
 from pipelines.note_source import note_ids
 from pipelines.note_writing import Results, Stamp, move_notes, remove_notes, write_notes
@@ -126,13 +132,15 @@ def _work(
     found = compare_with_ledger(spark, plan.root, standing, model, pipeline)
     with kept(found) if found is not None else nullcontext() as differing:
         chosen, known = _choose_due(spark, plan, standing, differing, go_on)
-        with kept(chosen) as due:
+        slots = task_slots(spark)
+        with kept(spread(chosen, record.notes, notes.counts.partitions, slots)) as due:
             progress.step("finding windows")
-            count = due.count()
+            count, characters = size_of(due)
             notes.refuse_changes(spark)  # from here on all is read from the cache
             record = replace(record, unchanged_notes=record.notes - count)
+            parts = plan.partitions or partitions_for(slots, characters)
             if count:
-                record = _work_on(spark, plan, notes, due, known, record, progress, go_on)
+                record = _work_on(spark, plan, notes, due, known, parts, record, progress, go_on)
     progress.step("counting")
     return run_record.completed(spark, plan.root, record, _now())
 
@@ -167,13 +175,13 @@ def _work_on(
     notes: RunInput,
     due: DataFrame,
     known: DataFrame | None,
+    partitions: int,
     record: RunRecord,
     progress: Progress,
     go_on: Callable[[], None],
 ) -> RunRecord:
     windows = find_windows(due, plan.key)
     table = PredictionTable(spark, plan.root, plan.model_fingerprint)
-    partitions = plan.partitions or partitions_for(spark, characters_of(due))
     # Without their text the windows are small: kept, so that notes are segmented twice at most.
     with (
         kept(windows.drop("text")) as places,

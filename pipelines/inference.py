@@ -29,6 +29,8 @@ Engine = Callable[[DataFrame], DataFrame]
 HANG_SECONDS = 120.0
 # A partition of the inference stage holds about this much text, so that no task grows with the run.
 PARTITION_CHARACTERS = 16_000_000
+# Fewer notes than this are done before a shuffle of their texts would pay.
+LEAST_SPREAD = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +162,30 @@ def task_slots(spark: SparkSession) -> int:
     return max(1, partitions.count())
 
 
-def characters_of(rows: DataFrame) -> int:
-    """Code points of all texts."""
-    total = rows.agg(F.sum(F.length("text"))).first()
-    return int(total[0] or 0) if total else 0
+def size_of(rows: DataFrame) -> tuple[int, int]:
+    """How many rows there are, and the code points of all their texts."""
+    size = rows.agg(F.count(F.lit(1)), F.sum(F.length("text"))).first()
+    return (int(size[0]), int(size[1] or 0)) if size else (0, 0)
 
 
-def partitions_for(spark: SparkSession, characters: int) -> int:
+def spread(notes: DataFrame, count: int, partitions: int, slots: int) -> DataFrame:
+    """The notes over all slots, where they come in fewer partitions: one file is often one of them.
+
+    All that is done with notes before and after the model would be one task's work.
+
+    Args:
+        notes: with ``note_id``.
+        count: how many these are, about.
+        partitions: of their source.
+        slots: see ``task_slots``.
+    """
+    if partitions >= slots or count < LEAST_SPREAD:
+        return notes
+    return notes.repartition(slots, "note_id")
+
+
+def partitions_for(slots: int, characters: int) -> int:
     """Partitions of the inference stage for so much text: a multiple of what runs at a time."""
-    slots = task_slots(spark)
     return max(slots, slots * -(-characters // (slots * PARTITION_CHARACTERS)))
 
 

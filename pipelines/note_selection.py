@@ -92,7 +92,8 @@ class RowCounts:
     """What a source holds. ``rows_read`` = ``refused`` + ``withdrawn`` + ``good``.
 
     ``files`` are those that Spark read, as it found them; ``doubtful`` the places of files with
-    readable rows, none of which has an id, or none of which has a text.
+    readable rows, none of which has an id, or none of which has a text. ``partitions`` are those
+    that had rows.
     """
 
     rows_read: int
@@ -102,21 +103,27 @@ class RowCounts:
     details_lost: int
     files: tuple[SourceFile, ...]
     doubtful: tuple[str, ...]
+    partitions: int
 
 
 def count_rows(judged: DataFrame) -> RowCounts:
     """Counts judged rows, file by file, in one scan."""
     good = F.col("rule").isNull() & ~F.col("withdrawn")
     readable = F.col("corrupt").isNull()
-    by_file = judged.groupBy(FILE).agg(
-        F.count(F.lit(1)).alias("rows_read"),
-        F.count_if(F.col("rule").isNotNull()).alias("refused"),
-        F.count_if(F.col("rule").isNull() & F.col("withdrawn")).alias("withdrawn"),
-        F.count_if(good).alias("good"),
-        F.count_if(good & F.col("details_lost")).alias("details_lost"),
-        F.count_if(readable).alias("readable"),
-        F.count_if(readable & F.col("note_id").isNotNull()).alias("with_id"),
-        F.count_if(readable & F.col("text").isNotNull()).alias("with_text"),
+    by_file = (
+        judged.withColumn("_partition", F.spark_partition_id())
+        .groupBy(FILE)
+        .agg(
+            F.count(F.lit(1)).alias("rows_read"),
+            F.count_if(F.col("rule").isNotNull()).alias("refused"),
+            F.count_if(F.col("rule").isNull() & F.col("withdrawn")).alias("withdrawn"),
+            F.count_if(good).alias("good"),
+            F.count_if(good & F.col("details_lost")).alias("details_lost"),
+            F.count_if(readable).alias("readable"),
+            F.count_if(readable & F.col("note_id").isNotNull()).alias("with_id"),
+            F.count_if(readable & F.col("text").isNotNull()).alias("with_text"),
+            F.collect_set("_partition").alias("partitions"),
+        )
     )
     rows = [row.asDict() for row in by_file.collect()]
     files = {i: file_at(*row[FILE]) for i, row in enumerate(rows) if row[FILE] is not None}
@@ -129,6 +136,7 @@ def count_rows(judged: DataFrame) -> RowCounts:
             for i, file in files.items()
             if rows[i]["readable"] and not (rows[i]["with_id"] and rows[i]["with_text"])
         ),
+        partitions=len({number for row in rows for number in row["partitions"]}),
     )
 
 

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from pipelines import schemas
 from pipelines.entity_table import append_rows
-from pipelines.inference import Engine, characters_of, hash_range
+from pipelines.inference import Engine, hash_range, size_of
 from pipelines.table_root import TableRoot
 
 # The first slice tells the speed; at the slowest engine measured (1.3 notes/s) it takes a minute.
@@ -75,7 +75,7 @@ class PredictionTable:
             slice_seconds: how long a slice should take.
             scored: is told the characters that are done, and all there are, after each slice.
         """
-        characters = characters_of(missing)
+        _, characters = size_of(missing)
         begin, share = 0.0, FIRST_SLICE_CHARACTERS / max(characters, 1)
         least = max(SMALLEST_SLICE, LEAST_SLICE_CHARACTERS / max(characters, 1))
         while characters and begin < 1:

@@ -23,10 +23,10 @@ from pipelines.due_notes import compare_with_ledger
 from pipelines.entity_extraction import find_windows, with_text
 from pipelines.existing_tables import find_table, refuse_other_columns
 from pipelines.inference import (
-    characters_of,
     distinct_windows,
     hash_range,
     partitions_for,
+    size_of,
     task_slots,
 )
 from pipelines.note_sample import NoteSample, amounts_by_group, draw_sample, window_text
@@ -194,7 +194,7 @@ def _look(
         by_patient=drawn.by_patient,
         due=work(drawn.number),
         million=work(MILLION) if drawn.number else None,
-        partitions=plan.partitions or partitions_for(spark, drawn.size),
+        partitions=plan.partitions or partitions_for(task_slots(spark), drawn.size),
         speed=speed,
     )
 
@@ -211,7 +211,7 @@ def _score(
     plan: RunPlan, missing: DataFrame, places: DataFrame, stored: DataFrame | None
 ) -> tuple[Estimate | None, float]:
     """Word-pieces a second of all tasks together, and word-pieces a character."""
-    characters = characters_of(missing)
+    _, characters = size_of(missing)
     parts: list[tuple[int, float]] = []
     begin, size = 0.0, FIRST_CHARACTERS / max(characters, 1)
     while characters and begin < 1 and len(parts) <= TIMED_PARTS:
@@ -223,7 +223,7 @@ def _score(
         size, begin = min(4.0, PART_SECONDS / seconds) * (end - begin), end
     scored = sum(wordpieces for wordpieces, _ in parts)
     if scored:
-        return _speed(parts), scored / characters_of(hash_range(missing, 0.0, begin))
+        return _speed(parts), scored / size_of(hash_range(missing, 0.0, begin))[1]
     if stored is not None:
         lengths = places.select("window_hash", "characters").distinct()
         found = stored.join(lengths, on="window_hash", how="inner")

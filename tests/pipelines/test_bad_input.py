@@ -221,6 +221,7 @@ def test_changes_are_seen_in_every_format(spark, tmp_path: Path, kind: str) -> N
     with open_input(spark, source(file), KEY, 1000) as notes:
         notes.refuse_changes(spark)
         assert notes.counts.rows_read == 1 and len(notes.files) == 1
+        assert notes.counts.partitions == 1
         assert notes.cause_of(spark, ValueError("x")).args == ("x",)
         os.utime(file, (1, 1))
         with pytest.raises(SourceChangedError, match="run again"):

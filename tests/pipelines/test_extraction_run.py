@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from pipelines import schemas
 from pipelines.entity_extraction import extract_entities
 from pipelines.extraction_run import run_extraction
+from pipelines.inference import LEAST_SPREAD, task_slots
 from pipelines.run_plan import Progress, RunPlan
 from tests.run_plans import KEY, plan_of
 from udfs.errors import InputError
@@ -259,6 +260,17 @@ def test_partitions_formats_and_order_change_no_row(
         assert entities(spark, other) == expected
     run = other.root.read(spark, schemas.RUNS).first()
     assert run.input_version == 0  # of the Delta table, the last of them
+
+
+def test_the_notes_of_one_file_are_work_for_every_slot(
+    spark, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    texts = [(f"n{i}", f"aspirin {i}", None) for i in range(LEAST_SPREAD)]
+    plan = make_plan(write_notes(tmp_path / "n.jsonl", *texts))
+    record = run_extraction(spark, plan, Progress())
+    assert record.entities == len(texts)
+    files = plan.root.read(spark, schemas.ENTITIES).inputFiles()
+    assert len(files) == task_slots(spark) == 2  # each written by the task that had its notes
 
 
 def test_a_failed_run_says_so_and_the_next_one_finishes(

@@ -12,10 +12,14 @@ from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 
 from pipelines.inference import (
+    LEAST_SPREAD,
     TorchEngine,
     _assigned_device,
     distinct_windows,
     hash_range,
+    partitions_for,
+    size_of,
+    spread,
     task_slots,
 )
 from udfs.errors import InputError, ModelPackageError
@@ -51,6 +55,27 @@ def test_slices_share_the_windows_without_rest(spark, borders: list[float]) -> N
 
 def test_task_slots_are_those_of_the_session(spark) -> None:
     assert task_slots(spark) == 2
+
+
+def test_the_size_of_texts_is_their_code_points(spark) -> None:
+    rows = spark.createDataFrame([("a",), ("é😀",), (None,)], "text string")
+    assert size_of(rows) == (3, 3)
+    assert size_of(rows.where("false")) == (0, 0)
+
+
+def test_the_inference_stage_has_as_many_partitions_for_each_slot() -> None:
+    assert [partitions_for(4, size) for size in (0, 1, 64_000_000, 64_000_001)] == [4, 4, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("count", "partitions", "used"), [(LEAST_SPREAD, 1, 3), (LEAST_SPREAD - 1, 1, 1), (900, 3, 1)]
+)
+def test_notes_of_few_partitions_are_spread(spark, count: int, partitions: int, used: int) -> None:
+    """Whatever ``partitions`` says, these rows are in one: what comes out shows what was done."""
+    notes = spark.range(0, 300, 1, 1).select(F.col("id").cast("string").alias("note_id"))
+    given = spread(notes, count, partitions, slots=3)
+    assert given.select(F.spark_partition_id()).distinct().count() == used
+    assert sorted(row.note_id for row in given.collect()) == sorted(map(str, range(300)))
 
 
 def test_a_task_uses_the_gpu_that_spark_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
