@@ -8,6 +8,7 @@ the time of one (Wortsman et al. 2022, arXiv:2203.05482); nobody can see from fi
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from udfs.errors import InputError
 from udfs.model_package import CONFIG, ENCODER, TOKENIZER, WEIGHTS, ModelManifest, load_manifest
 from udfs.score_calibration import UNCALIBRATED
 
+_BIAS = "classifier.bias"
 # What two packages must agree in, and what a message calls it.
 _SAME = {
     "labels": "tags",
@@ -39,7 +41,11 @@ _SAME_FILES = {CONFIG: "network", TOKENIZER: "tokenizer"}
 
 
 def write_averaged(
-    sources: Sequence[Path], target: Path, command: str, name: str | None = None
+    sources: Sequence[Path],
+    target: Path,
+    command: str,
+    name: str | None = None,
+    outside_bias: float = 0.0,
 ) -> ModelManifest:
     """Writes the package of the mean weights; all but weights, manifest and card is the first's.
 
@@ -51,11 +57,16 @@ def write_averaged(
         target: a new folder.
         command: what the card says it was made by.
         name: of the model; None: that of the folder.
+        outside_bias: added to the bias of the tag O, so in logits: above 0 fewer mentions are
+            found, and more of them are right.
 
     Raises:
-        InputError: the packages differ, one is named twice, or ``target`` exists.
+        InputError: the bias is no number, the packages differ, one is named twice, or ``target``
+            exists.
         ModelPackageError: one is no sound package, or its weights do not fit its config.
     """
+    if not math.isfinite(outside_bias):
+        raise InputError(f"the bias of O must be a number of logits, not {outside_bias}")
     manifests = [load_manifest(folder) for folder in sources]
     _refuse_misfits(sources, manifests)
     digests = {manifest.training_data_digest for manifest in manifests}
@@ -75,6 +86,7 @@ def write_averaged(
         for folder, manifest in zip(sources, manifests, strict=True)
     ]
     weights = _mean(sources, len(first.labels))
+    weights[_BIAS][first.labels.index("O")] += outside_bias
 
     def fill(draft: Path) -> None:
         for file in first.files:
@@ -85,6 +97,8 @@ def write_averaged(
             "Weights": f"the mean of those of {len(sources)} models",
             "Command": f"`{command}`",
         }
+        if outside_bias:
+            facts["Bias of O"] = f"{outside_bias:+g} logits"
         facts |= _facts_of_sources(manifests, cards)
         datasets = dict.fromkeys(
             d for card in cards for d in split_card(card)[0].get("datasets", ())

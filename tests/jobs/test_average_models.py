@@ -14,6 +14,11 @@ def test_two_models_become_one_and_the_card_names_the_command(tiny_models, own_f
     assert manifest.fingerprint in capsys.readouterr().out
     card = (own_folder / "out" / "mean" / "README.md").read_text()
     assert "python jobs/average_models.py --model" in card
+    moved = ["--outside-bias", "1.5", "--output", "out/moved"]
+    assert average(*pair, *moved) == 0
+    card = (own_folder / "out" / "moved" / "README.md").read_text()
+    assert "--outside-bias 1.5 --output out/moved`" in card
+    assert load_manifest(own_folder / "out" / "moved").fingerprint != manifest.fingerprint
     assert average(*pair, "--output", "out/mean") == 2
     assert "exists; name a new folder" in capsys.readouterr().err
 

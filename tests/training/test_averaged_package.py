@@ -53,6 +53,20 @@ def test_every_tensor_is_the_mean_and_keeps_its_type(pair, tmp_path):
     assert any(not torch.equal(one[name], mean[name]) for name in mean)
 
 
+def test_the_bias_of_the_tag_o_alone_is_moved(pair, tmp_path):
+    write_averaged(pair, tmp_path / "mean", COMMAND)
+    written = write_averaged(pair, tmp_path / "moved", COMMAND, outside_bias=1.5)
+    mean, moved = (read_tensors(tmp_path / n / "model.safetensors") for n in ("mean", "moved"))
+    differing = [name for name in mean if not torch.equal(mean[name], moved[name])]
+    assert differing == ["classifier.bias"]
+    by = moved["classifier.bias"].float() - mean["classifier.bias"].float()
+    expected = [1.5 if label == "O" else 0.0 for label in written.labels]
+    torch.testing.assert_close(by, torch.tensor(expected), rtol=0, atol=2e-3)
+    assert "| Bias of O | +1.5 logits |" in (tmp_path / "moved" / "README.md").read_text()
+    with pytest.raises(InputError, match="must be a number of logits, not nan"):
+        write_averaged(pair, tmp_path / "no", COMMAND, outside_bias=float("nan"))
+
+
 def test_the_mean_is_a_package_of_its_own_and_opens_in_transformers(pair, tmp_path):
     for folder in pair:
         edit(folder, decoding=VITERBI, training_data_digest="d" * 64)
