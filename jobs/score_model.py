@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.corpora import PARTS, default_corpus, read_corpus
-from training.corpus import digest_documents
+from training.corpus import digest_documents, with_labels
 from training.document_groups import GROUPINGS, group_documents, read_group_file
 from udfs.errors import ClinspanError, InputError
 
@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--model", metavar="FOLDER", type=Path, required=True, help="the model package")
     add("--corpus", metavar="FORM:FOLDER", default=default_corpus(), help="the annotated corpus")
     add("--part", choices=PARTS, default="test", help="the part that is scored")
+    add("--labels", metavar="NAMES", type=_names, default=(), help="judge these alone: A,B")
     add("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="CPU threads")
     add("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:INDEX")
     add(
@@ -60,8 +61,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _names(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(","))
+
+
 def _groupings(names: str) -> tuple[str, ...]:
-    wanted = tuple(name.strip() for name in names.split(","))
+    wanted = _names(names)
     if unknown := sorted(set(wanted) - set(GROUPINGS)):
         raise argparse.ArgumentTypeError(f"{unknown} must be of {', '.join(GROUPINGS)}")
     return wanted
@@ -82,6 +87,9 @@ def score(arguments: argparse.Namespace) -> None:
     """Runs what the arguments ask for."""
     _check(arguments)
     documents = read_corpus(arguments.corpus, [arguments.part])
+    digest = digest_documents(documents)
+    if arguments.labels:
+        documents = with_labels(documents, arguments.labels)
     lines = read_group_file(arguments.groups, documents) if arguments.by else {}
     # torch takes seconds to import: --help and a wrong corpus do not wait for it.
     from rich.console import Console
@@ -103,12 +111,15 @@ def score(arguments: argparse.Namespace) -> None:
     began = time.monotonic()
     predicted = predict_documents(documents, classifier)
     seconds = time.monotonic() - began
-    evaluation = evaluate(documents, predicted, arguments.resamples)
     where = f"{arguments.corpus.partition(':')[0]} {arguments.part}"
+    if arguments.labels:
+        predicted = [[s for s in spans if s.label in arguments.labels] for spans in predicted]
+        where += f", {', '.join(sorted(set(arguments.labels)))} alone"
+    evaluation = evaluate(documents, predicted, arguments.resamples)
     entry = {
         "model": classifier.manifest.name,
         "model_fingerprint": classifier.manifest.fingerprint,
-        "data_digest": digest_documents(documents),
+        "data_digest": digest,
         **evaluation.to_dict(),
     }
     title = f"{classifier.manifest.name} on {where}"

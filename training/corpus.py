@@ -161,3 +161,27 @@ def digest_documents(documents: Iterable[Document]) -> str:
 def labels_of(documents: Iterable[Document]) -> list[str]:
     """The labels that occur, sorted."""
     return sorted({span.label for document in documents for span in document.spans})
+
+
+def with_labels(documents: Iterable[Document], labels: Sequence[str]) -> list[Document]:
+    """The documents with their mentions of these labels alone, and without relations.
+
+    Raises:
+        InputError: no document has a mention of one of the labels.
+    """
+    documents = list(documents)
+    annotated = labels_of(documents)
+    if unknown := sorted(set(labels) - set(annotated)):
+        raise InputError(
+            f"no document has a mention of {', '.join(unknown)}: labels must be of "
+            f"{', '.join(annotated)}"
+        )
+    return [
+        replace(
+            document,
+            spans=tuple(span for span in document.spans if span.label in labels),
+            relations=(),
+            concept_relations=(),
+        )
+        for document in documents
+    ]

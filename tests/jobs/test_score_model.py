@@ -56,6 +56,20 @@ def test_the_page_of_errors_needs_leave_to_hold_text(score, own_folder, capsys):
     assert (own_folder / "errors.html").stat().st_mode & 0o777 == 0o600
 
 
+def test_labels_that_are_not_named_are_not_judged(score, own_folder, capsys):
+    assert score("--json", "all.json") == 0
+    assert score("--json", "one.json", "--labels", "Disease") == 0
+    every, one = (
+        json.loads((own_folder / f"{name}.json").read_text())[key]["scores"]
+        for name, key in (("all", "span-json test"), ("one", "span-json test, Disease alone"))
+    )
+    assert set(every) == {"Chemical", "Disease", "overall"}
+    assert set(one) == {"Disease", "overall"}
+    assert one["overall"] == one["Disease"] == every["Disease"]
+    assert score("--labels", "Disease,Drug") == 2
+    assert "no document has a mention of Drug: labels must be of" in capsys.readouterr().err
+
+
 def test_flags_that_cannot_work_are_refused(score, capsys):
     assert score("--by", "section") == 2
     assert "--by needs --groups" in capsys.readouterr().err
