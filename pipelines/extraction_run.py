@@ -22,13 +22,7 @@ from pipelines import run_record
 from pipelines.caching import kept
 from pipelines.due_notes import compare_with_ledger, withdrawn_notes
 from pipelines.entity_extraction import find_windows, with_text
-from pipelines.inference import (
-    distinct_windows,
-    partitions_for,
-    size_of,
-    spread,
-    task_slots,
-)
+from pipelines.inference import distinct_windows, partitions_for, size_of, spread, task_slots
 from pipelines.note_selection import one_row_each
 from pipelines.note_source import note_ids
 from pipelines.note_writing import Results, Stamp, move_notes, remove_notes, write_notes

@@ -1,8 +1,8 @@
 """Distinct windows → predictions: what is scored, by which engine, in which order.
 
 An engine is a function from ``window_hash, text`` rows to prediction rows. This module knows how
-Spark hands work to Python workers; the model itself comes from ``udfs.model_loading``, torch or
-spaCy with it, on the workers only.
+Spark hands work to Python workers, and over how many tasks; the model itself comes from
+``udfs.model_loading``, torch or spaCy with it, on the workers only.
 """
 
 from __future__ import annotations

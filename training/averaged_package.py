@@ -1,8 +1,9 @@
 """The mean of several packages' weights as one package, whole or not at all.
 
-Owns which packages may be averaged and what is told of them afterwards. Packages that began as one
-model lie in one basin of the loss, so that their mean is a model too, and often a better one, for
-the time of one (Wortsman et al. 2022, arXiv:2203.05482); nobody can see from files whether it is.
+Owns which packages may be averaged, a shift of the mean towards the tag O, and what is told of them
+afterwards. Packages that began as one model lie in one basin of the loss, so that their mean is a
+model too, and often a better one, for the time of one (Wortsman et al. 2022, arXiv:2203.05482);
+nobody can see from files whether it is.
 """
 
 from __future__ import annotations
