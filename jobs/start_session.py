@@ -8,11 +8,13 @@ session may still change, so that a job behaves the same whoever started Spark.
 from __future__ import annotations
 
 import importlib
+from functools import partial
 
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
 
 from jobs.ship_to_executors import ship_code
+from pipelines.concurrency import in_background
 
 # The same on every Spark and every cluster, whatever its defaults are.
 SESSION_SETTINGS = {
@@ -37,6 +39,9 @@ SESSION_SETTINGS = {
 
 def start_session(app_name: str) -> SparkSession:
     """The session of this process, or a new one: of Spark Connect where ``SPARK_REMOTE`` is set."""
+    # pyspark imports it, for a second or two, with the first rows or functions that it is given:
+    # done while the JVM starts, nobody waits for it.
+    in_background(partial(importlib.import_module, "pandas"))
     builder = SparkSession.builder.appName(app_name)
     for key, value in SESSION_SETTINGS.items():
         builder = builder.config(key, value)

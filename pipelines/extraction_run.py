@@ -189,7 +189,7 @@ def _work_on(
         notes.refuse_changes(spark)  # a cache that was lost with an executor is read anew
         hashes = missing.select("window_hash")
         results = Results(due, known, places, hashes, table.stored(places))
-        counts = count_windows(places, missing, results.predictions)
+        counts = count_windows(missing, results.predictions)
         record = replace(
             record,
             inference_seconds=seconds,

@@ -29,6 +29,8 @@ Engine = Callable[[DataFrame], DataFrame]
 HANG_SECONDS = 120.0
 # A partition of the inference stage holds about this much text, so that no task grows with the run.
 PARTITION_CHARACTERS = 16_000_000
+# As many rows, so that each of the partitions that Spark makes by itself has one.
+SLOT_ROWS = 10_000
 # Fewer notes than this are done before a shuffle of their texts would pay.
 LEAST_SPREAD = 200
 
@@ -98,8 +100,8 @@ class TorchEngine:
         before it is known whether there is work.
         """
         if is_local(spark):
-            slots = task_slots(spark)
-            rows = spark.range(0, slots, 1, slots).mapInArrow(self._load_only, "id long")
+            # Spark's own number of partitions is that of the slots, and needs no query to be known.
+            rows = spark.range(SLOT_ROWS).mapInArrow(self._load_only, "id long")
             rows.write.format("noop").mode("overwrite").save()
 
     def _load_only(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -158,7 +160,7 @@ def is_local(spark: SparkSession) -> bool:
 
 def task_slots(spark: SparkSession) -> int:
     """How many tasks run at a time, as Spark plans it, without the SparkContext."""
-    partitions = spark.range(10_000).select(F.spark_partition_id().alias("p")).distinct()
+    partitions = spark.range(SLOT_ROWS).select(F.spark_partition_id().alias("p")).distinct()
     return max(1, partitions.count())
 
 

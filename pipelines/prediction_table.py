@@ -92,21 +92,18 @@ class PredictionTable:
             scored(int(characters * begin), characters)
 
 
-def count_windows(places: DataFrame, missing: DataFrame, stored: DataFrame) -> WindowCounts:
+def count_windows(missing: DataFrame, stored: DataFrame) -> WindowCounts:
     """Counts the distinct windows of a run, in one query.
 
     Args:
-        places: ``window_hash`` of every place.
         missing: ``window_hash`` of the windows that this run scored, distinct.
-        stored: see ``PredictionTable.stored``, after the scoring.
+        stored: see ``PredictionTable.stored``, after the scoring: one row for each window.
     """
     fails = F.col("failure").isNotNull()
     is_scored = F.col("_is_new") & ~fails
     row = (
-        places.select("window_hash")
-        .distinct()
+        stored.select("window_hash", "wordpieces", "failure")
         .join(missing.select("window_hash", F.lit(True).alias("_is_new")), "window_hash", "left")
-        .join(stored.select("window_hash", "wordpieces", "failure"), "window_hash", "left")
         .agg(
             F.count(F.lit(1)),
             F.count_if(is_scored),

@@ -51,12 +51,11 @@ def test_stored_are_those_of_the_model_and_the_places_once_each(spark, table) ->
 
 
 def test_windows_are_counted_once_each(spark, table) -> None:
-    places = hashes(spark, "a", "a", "b", "c", "d", "d")
-    stored = table.stored(places)
+    stored = table.stored(hashes(spark, "a", "a", "b", "c", "d", "d"))
     # What this run scored: "c" failed, so it is not among the scored ones.
     missing = hashes(spark, "b", "c", "d")
-    counted = count_windows(places, missing, stored)
+    counted = count_windows(missing, stored)
     assert counted == WindowCounts(distinct=4, scored=2, scored_wordpieces=12, failed=1)
     nothing = hashes(spark, "z").where("false")
-    assert count_windows(nothing, nothing, stored) == WindowCounts(0, 0, 0, 0)
-    assert count_windows(places, nothing, stored) == WindowCounts(4, 0, 0, 1)
+    assert count_windows(nothing, table.stored(nothing)) == WindowCounts(0, 0, 0, 0)
+    assert count_windows(nothing, stored) == WindowCounts(4, 0, 0, 1)
