@@ -93,19 +93,21 @@ class TorchEngine:
             yield from classify_batches(batches, isolated, self.buffer_windows)
 
     def warm_up(self, spark: SparkSession) -> None:
-        """Has a Python worker of each slot load the model, before there is anything to score.
+        """Has a Python worker of each slot begin to load the model, before anything is to score.
 
-        For local masters: there the workers wait idle while the driver plans its first queries, and
-        torch takes seconds to import. Elsewhere it does nothing, so that no executor is asked for
-        before it is known whether there is work.
+        For local masters: there the workers are the driver's own, and torch takes seconds to
+        import. It goes on beside the reading of notes and holds no slot. Elsewhere it does nothing,
+        so that no executor is asked for before it is known whether there is work.
         """
         if is_local(spark):
             # Spark's own number of partitions is that of the slots, and needs no query to be known.
-            rows = spark.range(SLOT_ROWS).mapInArrow(self._load_only, "id long")
+            rows = spark.range(SLOT_ROWS).mapInArrow(self._load_ahead, "id long")
             rows.write.format("noop").mode("overwrite").save()
 
-    def _load_only(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        self.classifier()
+    def _load_ahead(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from udfs.model_loading import load_ahead
+
+        load_ahead(self.loader())
         yield from batches
 
     def classifier(self) -> Classifier:

@@ -7,7 +7,9 @@ spaCy) is imported with the first package of that kind, so a worker needs no mor
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -75,6 +77,8 @@ def load_classifier(
 
 
 _LOADED: dict[tuple[str, str, str], PackageClassifier] = {}
+# A worker loads one model at a time: who needs it waits for the thread that began with it ahead.
+_LOADING = threading.Lock()
 
 
 def load_once(
@@ -91,18 +95,36 @@ def load_once(
         ModelPackageError: the package is not usable, or is not the one with this fingerprint.
     """
     wanted = (fingerprint, device, precision)
-    if wanted not in _LOADED:
-        classifier = load_classifier(folder, device, precision, threads, tokens_per_batch)
-        if classifier.manifest.fingerprint != fingerprint:
-            raise ModelPackageError(
-                f"the model package at {folder} is not the one that the driver read: put the same "
-                "package at the same place on every machine"
-            )
-        # A worker that goes on with another model, or on another GPU, need not keep the last one,
-        # nor the memory on a GPU that is another worker's now.
-        _LOADED.clear()
-        if (torch := sys.modules.get("torch")) is not None:
-            torch.cuda.empty_cache()
-        _LOADED[wanted] = classifier
-    _LOADED[wanted].use(threads, tokens_per_batch)
-    return _LOADED[wanted]
+    with _LOADING:
+        if wanted not in _LOADED:
+            classifier = load_classifier(folder, device, precision, threads, tokens_per_batch)
+            if classifier.manifest.fingerprint != fingerprint:
+                raise ModelPackageError(
+                    f"the model package at {folder} is not the one that the driver read: put the "
+                    "same package at the same place on every machine"
+                )
+            # A worker that goes on with another model, or on another GPU, need not keep the last
+            # one, nor the memory on a GPU that is another worker's now.
+            _LOADED.clear()
+            if (torch := sys.modules.get("torch")) is not None:
+                torch.cuda.empty_cache()
+            _LOADED[wanted] = classifier
+        # Here, too, where it was loaded ahead: torch counts threads for each thread that asks.
+        _LOADED[wanted].use(threads, tokens_per_batch)
+        return _LOADED[wanted]
+
+
+def load_ahead(load: Callable[[], object]) -> None:
+    """Begins to load a model in a thread of this worker, which does other work meanwhile.
+
+    An error is told to nobody: ``load_once`` meets it again when the model is needed.
+
+    Args:
+        load: calls ``load_once``.
+    """
+
+    def quiet() -> None:
+        with suppress(Exception):
+            load()
+
+    threading.Thread(target=quiet, daemon=True).start()

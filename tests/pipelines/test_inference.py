@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 
 from pipelines.inference import (
     LEAST_SPREAD,
+    SLOT_ROWS,
     TorchEngine,
     _assigned_device,
     distinct_windows,
@@ -23,6 +27,8 @@ from pipelines.inference import (
     task_slots,
 )
 from udfs.errors import InputError, ModelPackageError
+
+MODEL = Path(__file__).resolve().parents[2] / "models" / "bc5cdr-minilm"
 
 
 def hashes(count: int) -> list[str]:
@@ -104,6 +110,26 @@ def test_warming_up_loads_the_model_in_the_workers_of_this_machine(spark, tmp_pa
     engine = TorchEngine(tmp_path / "absent", "fingerprint")
     with pytest.raises(PythonException, match=r"absent on the executor"):
         engine.warm_up(spark)
+
+
+def loaded_here(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    from udfs import model_loading
+
+    with model_loading._LOADING:  # whoever loads has ended
+        models = [fingerprint for fingerprint, *_ in model_loading._LOADED]
+    for batch in batches:
+        names = pa.array([",".join(models)] * batch.num_rows, pa.string())
+        yield pa.RecordBatch.from_arrays([names], names=["models"])
+
+
+def test_a_worker_that_was_warmed_up_has_the_model(spark) -> None:
+    engine = TorchEngine.from_package(MODEL, device="cpu")
+    engine.warm_up(spark)
+    rows = spark.range(SLOT_ROWS).mapInArrow(loaded_here, "models string")
+    # A worker may have begun with the model after this stage came to it, or be a new one.
+    deadline = time.monotonic() + 60
+    while not any(engine.fingerprint in row.models for row in rows.distinct().collect()):
+        assert time.monotonic() < deadline
 
 
 def test_warming_up_asks_a_cluster_for_nothing(tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
+import threading
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from udfs import model_loading
 from udfs.errors import ModelPackageError
-from udfs.model_loading import load_once
+from udfs.model_loading import load_ahead, load_once
 from udfs.model_package import load_manifest
 
 
@@ -18,3 +23,38 @@ def test_a_worker_loads_a_model_once_and_only_the_right_one(monkeypatch, random_
     with pytest.raises(ModelPackageError, match="not the one that the driver read"):
         load_once(random_package, "0" * 64, "cpu", "float32", 1, 4096)
     assert list(model_loading._LOADED.values()) == [second]
+
+
+def test_what_was_begun_ahead_is_waited_for_and_loaded_once(monkeypatch):
+    monkeypatch.setattr(model_loading, "_LOADED", {})
+    begun, may_end, loads = threading.Event(), threading.Event(), []
+
+    def load(*arguments: object) -> SimpleNamespace:
+        loads.append(arguments)
+        begun.set()
+        assert may_end.wait(10)
+        return SimpleNamespace(manifest=SimpleNamespace(fingerprint="f"), use=lambda *_: None)
+
+    monkeypatch.setattr(model_loading, "load_classifier", load)
+    wanted = partial(load_once, Path("package"), "f", "cpu", "float32", 1, 4096)
+    load_ahead(wanted)
+    assert begun.wait(10)
+    threading.Timer(0.2, may_end.set).start()
+    assert list(model_loading._LOADED.values()) == []
+    assert wanted() is wanted()
+    assert len(loads) == 1
+
+
+def test_an_error_met_ahead_is_told_when_the_model_is_needed(monkeypatch, tmp_path):
+    tried = threading.Event()
+
+    def fail() -> None:
+        try:
+            load_once(tmp_path / "absent", "f", "cpu", "float32", 1, 4096)
+        finally:
+            tried.set()
+
+    load_ahead(fail)
+    assert tried.wait(10)
+    with pytest.raises(ModelPackageError, match="absent"):
+        load_once(tmp_path / "absent", "f", "cpu", "float32", 1, 4096)
