@@ -58,7 +58,7 @@ def average(arguments: argparse.Namespace) -> None:
     named = " ".join(f"--model {folder}" for folder in arguments.model)
     bias = arguments.outside_bias
     if bias:
-        named += f" --outside-bias {bias:g}"
+        named += f" --outside-bias {bias}"
     command = f"python jobs/average_models.py {named} --output {arguments.output}"
     written = write_averaged(arguments.model, arguments.output, command, arguments.name, bias)
     Console().print(f"{arguments.output}: fingerprint {written.fingerprint}", soft_wrap=True)

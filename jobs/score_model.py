@@ -152,6 +152,11 @@ def _check(arguments: argparse.Namespace) -> None:
             "--by needs --groups FILE: a corpus does not say of what type a document is, or where "
             "its sections are"
         )
+    if arguments.labels and arguments.write_card is not None:
+        raise InputError(
+            "--labels judges some labels alone, which a card's scores cannot say: leave "
+            "--write-card out, and use --json"
+        )
     if arguments.resamples < 1:
         raise InputError(f"--resamples {arguments.resamples} must be at least 1")
 

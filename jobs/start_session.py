@@ -40,7 +40,7 @@ SESSION_SETTINGS = {
 def start_session(app_name: str) -> SparkSession:
     """The session of this process, or a new one: of Spark Connect where ``SPARK_REMOTE`` is set."""
     # pyspark imports it, for a second or two, with the first rows or functions that it is given:
-    # done while the JVM starts, nobody waits for it.
+    # done while Spark starts, nobody waits for it.
     in_background(partial(importlib.import_module, "pandas"))
     builder = SparkSession.builder.appName(app_name)
     for key, value in SESSION_SETTINGS.items():

@@ -125,9 +125,10 @@ def _work(
     model, pipeline = plan.annotation.model, plan.pipeline_fingerprint
     found = compare_with_ledger(spark, plan.root, standing, model, pipeline)
     with kept(found) if found is not None else nullcontext() as differing:
-        chosen, known = _choose_due(spark, plan, standing, differing, go_on)
+        chosen, known, about = _choose_due(spark, plan, standing, differing, go_on)
         slots = task_slots(spark)
-        with kept(spread(chosen, record.notes, notes.counts.partitions, slots)) as due:
+        about = record.notes if about is None else about
+        with kept(spread(chosen, about, notes.counts.partitions, slots)) as due:
             progress.step("finding windows")
             count, characters = size_of(due)
             notes.refuse_changes(spark)  # from here on all is read from the cache
@@ -145,13 +146,15 @@ def _choose_due(
     notes: DataFrame,
     differing: DataFrame | None,
     go_on: Callable[[], None],
-) -> tuple[DataFrame, DataFrame | None]:
-    """The notes that are due, and the ids of those that are in the ledger already, if any are."""
+) -> tuple[DataFrame, DataFrame | None, int | None]:
+    """The notes that are due, the ids of those that are in the ledger already, if any are, and how
+    many are due (None: all)."""
     if differing is None:
-        return notes, None
+        return notes, None, None
     # Counted, and so in the cache, these are of known size: where they are few, they go to the
     # texts and not the texts to them.
     counts = differing.agg(
+        F.count_if("is_due").alias("due"),
         F.count_if(F.expr("is_due AND is_known")).alias("known"),
         F.count_if(F.expr("NOT is_due")).alias("moved"),
     ).first()
@@ -160,7 +163,8 @@ def _choose_due(
         move_notes(spark, plan.root, differing.where("NOT is_due"), plan.annotation.model)
     ids = differing.where("is_due").select("note_id", "is_known")
     due = notes.join(ids, on="note_id", how="left_semi")
-    return due, ids.where("is_known") if counts and counts["known"] else None
+    known = ids.where("is_known") if counts and counts["known"] else None
+    return due, known, counts["due"] if counts else 0
 
 
 def _work_on(

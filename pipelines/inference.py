@@ -31,8 +31,9 @@ HANG_SECONDS = 120.0
 PARTITION_CHARACTERS = 16_000_000
 # As many rows, so that each of the partitions that Spark makes by itself has one.
 SLOT_ROWS = 10_000
-# Fewer notes than this are done before a shuffle of their texts would pay.
-LEAST_SPREAD = 200
+# So many notes at least are a partition's, where they are spread: fewer are done before a shuffle
+# of their texts would pay, and would be many small files.
+NOTES_A_PARTITION = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class TorchEngine:
             yield from classify_batches(batches, isolated, self.buffer_windows)
 
     def warm_up(self, spark: SparkSession) -> None:
-        """Has a Python worker of each slot begin to load the model, before anything is to score.
+        """Has Python workers of free slots begin to load the model, before anything is to score.
 
         For local masters: there the workers are the driver's own, and torch takes seconds to
         import. It goes on beside the reading of notes and holds no slot. Elsewhere it does nothing,
@@ -179,13 +180,12 @@ def spread(notes: DataFrame, count: int, partitions: int, slots: int) -> DataFra
 
     Args:
         notes: with ``note_id``.
-        count: how many these are, about.
+        count: how many these are.
         partitions: of their source.
         slots: see ``task_slots``.
     """
-    if partitions >= slots or count < LEAST_SPREAD:
-        return notes
-    return notes.repartition(slots, "note_id")
+    wanted = min(slots, count // NOTES_A_PARTITION)
+    return notes if wanted <= partitions else notes.repartition(wanted, "note_id")
 
 
 def partitions_for(slots: int, characters: int) -> int:

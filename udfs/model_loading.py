@@ -117,7 +117,8 @@ def load_once(
 def load_ahead(load: Callable[[], object]) -> None:
     """Begins to load a model in a thread of this worker, which does other work meanwhile.
 
-    An error is told to nobody: ``load_once`` meets it again when the model is needed.
+    An error is told to nobody: ``load_once`` tries again when the model is needed, and says then
+    what is in the way.
 
     Args:
         load: calls ``load_once``.

@@ -73,6 +73,8 @@ def test_labels_that_are_not_named_are_not_judged(score, own_folder, capsys):
 def test_flags_that_cannot_work_are_refused(score, capsys):
     assert score("--by", "section") == 2
     assert "--by needs --groups" in capsys.readouterr().err
+    assert score("--labels", "Disease", "--write-card") == 2
+    assert "leave --write-card out" in capsys.readouterr().err
     assert score("--resamples", "0") == 2
     with pytest.raises(SystemExit) as caught:
         score("--by", "ward")

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pipelines import schemas
 from pipelines.entity_extraction import extract_entities
 from pipelines.extraction_run import run_extraction
-from pipelines.inference import LEAST_SPREAD, task_slots
+from pipelines.inference import NOTES_A_PARTITION, task_slots
 from pipelines.run_plan import Progress, RunPlan
 from tests.run_plans import KEY, plan_of
 from udfs.errors import InputError
@@ -265,12 +265,16 @@ def test_partitions_formats_and_order_change_no_row(
 def test_the_notes_of_one_file_are_work_for_every_slot(
     spark, make_plan: MakePlan, tmp_path: Path
 ) -> None:
-    texts = [(f"n{i}", f"aspirin {i}", None) for i in range(LEAST_SPREAD)]
+    texts = [(f"n{i}", f"aspirin {i}", None) for i in range(2 * NOTES_A_PARTITION)]
     plan = make_plan(write_notes(tmp_path / "n.jsonl", *texts))
     record = run_extraction(spark, plan, Progress())
     assert record.entities == len(texts)
-    files = plan.root.read(spark, schemas.ENTITIES).inputFiles()
+    files = set(plan.root.read(spark, schemas.ENTITIES).inputFiles())
     assert len(files) == task_slots(spark) == 2  # each written by the task that had its notes
+    texts.append(("late", "aspirin again", None))  # and the few of another day are one task's
+    write_notes(tmp_path / "n.jsonl", *texts)
+    assert run_extraction(spark, plan, Progress()).entities == 1
+    assert len(set(plan.root.read(spark, schemas.ENTITIES).inputFiles()) - files) == 1
 
 
 def test_a_failed_run_says_so_and_the_next_one_finishes(

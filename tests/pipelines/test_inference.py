@@ -15,7 +15,7 @@ from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 
 from pipelines.inference import (
-    LEAST_SPREAD,
+    NOTES_A_PARTITION,
     SLOT_ROWS,
     TorchEngine,
     _assigned_device,
@@ -74,7 +74,14 @@ def test_the_inference_stage_has_as_many_partitions_for_each_slot() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "partitions", "used"), [(LEAST_SPREAD, 1, 3), (LEAST_SPREAD - 1, 1, 1), (900, 3, 1)]
+    ("count", "partitions", "used"),
+    [
+        (9 * NOTES_A_PARTITION, 1, 3),
+        (3 * NOTES_A_PARTITION - 1, 1, 2),
+        (2 * NOTES_A_PARTITION - 1, 1, 1),
+        (0, 1, 1),
+        (9 * NOTES_A_PARTITION, 3, 1),
+    ],
 )
 def test_notes_of_few_partitions_are_spread(spark, count: int, partitions: int, used: int) -> None:
     """Whatever ``partitions`` says, these rows are in one: what comes out shows what was done."""
@@ -106,7 +113,7 @@ def test_a_package_that_a_machine_does_not_have_is_told_with_the_mend(tmp_path: 
         engine.classifier()
 
 
-def test_warming_up_loads_the_model_in_the_workers_of_this_machine(spark, tmp_path: Path) -> None:
+def test_warming_up_looks_for_the_package_where_workers_are(spark, tmp_path: Path) -> None:
     engine = TorchEngine(tmp_path / "absent", "fingerprint")
     with pytest.raises(PythonException, match=r"absent on the executor"):
         engine.warm_up(spark)
@@ -116,19 +123,22 @@ def loaded_here(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     from udfs import model_loading
 
     with model_loading._LOADING:  # whoever loads has ended
-        models = [fingerprint for fingerprint, *_ in model_loading._LOADED]
+        models = [" ".join(key) for key in model_loading._LOADED]
     for batch in batches:
         names = pa.array([",".join(models)] * batch.num_rows, pa.string())
         yield pa.RecordBatch.from_arrays([names], names=["models"])
 
 
+@pytest.mark.model
 def test_a_worker_that_was_warmed_up_has_the_model(spark) -> None:
-    engine = TorchEngine.from_package(MODEL, device="cpu")
+    # No other test has a worker load it in this precision, by this name of the device.
+    engine = TorchEngine.from_package(MODEL, device="cpu", precision="float32")
+    wanted = f"{engine.fingerprint} cpu float32"
     engine.warm_up(spark)
     rows = spark.range(SLOT_ROWS).mapInArrow(loaded_here, "models string")
     # A worker may have begun with the model after this stage came to it, or be a new one.
     deadline = time.monotonic() + 60
-    while not any(engine.fingerprint in row.models for row in rows.distinct().collect()):
+    while wanted not in {row.models for row in rows.distinct().collect()}:
         assert time.monotonic() < deadline
 
 

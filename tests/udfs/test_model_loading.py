@@ -39,22 +39,26 @@ def test_what_was_begun_ahead_is_waited_for_and_loaded_once(monkeypatch):
     wanted = partial(load_once, Path("package"), "f", "cpu", "float32", 1, 4096)
     load_ahead(wanted)
     assert begun.wait(10)
-    threading.Timer(0.2, may_end.set).start()
     assert list(model_loading._LOADED.values()) == []
+    threading.Timer(0.2, may_end.set).start()
     assert wanted() is wanted()
     assert len(loads) == 1
 
 
-def test_an_error_met_ahead_is_told_when_the_model_is_needed(monkeypatch, tmp_path):
-    tried = threading.Event()
+def test_an_error_met_ahead_is_told_when_the_model_is_needed_and_not_before(monkeypatch, tmp_path):
+    threads, told = [], []
+    monkeypatch.setattr(threading, "excepthook", told.append)
 
     def fail() -> None:
-        try:
-            load_once(tmp_path / "absent", "f", "cpu", "float32", 1, 4096)
-        finally:
-            tried.set()
+        threads.append(threading.current_thread())
+        begun.set()
+        load_once(tmp_path / "absent", "f", "cpu", "float32", 1, 4096)
 
+    begun = threading.Event()
     load_ahead(fail)
-    assert tried.wait(10)
+    assert begun.wait(10)
+    threads[0].join(10)
+    assert not threads[0].is_alive()
+    assert told == []
     with pytest.raises(ModelPackageError, match="absent"):
         load_once(tmp_path / "absent", "f", "cpu", "float32", 1, 4096)
