@@ -271,7 +271,7 @@ def test_the_notes_of_one_file_are_work_for_every_slot(
     assert record.entities == len(texts)
     files = set(plan.root.read(spark, schemas.ENTITIES).inputFiles())
     assert len(files) == task_slots(spark) == 2  # each written by the task that had its notes
-    texts.append(("late", "aspirin again", None))  # and the few of another day are one task's
+    texts.append(("late", "aspirin late", None))  # and the few of another day are one task's
     write_notes(tmp_path / "n.jsonl", *texts)
     assert run_extraction(spark, plan, Progress()).entities == 1
     assert len(set(plan.root.read(spark, schemas.ENTITIES).inputFiles()) - files) == 1
