@@ -1,19 +1,21 @@
 """The table of predictions of one model: what is known, and the scoring of what is not.
 
 A distinct window is scored by a model once. The work is committed in slices of the hash space, so
-that a killed run loses at most one and a user sees how far it is.
+that a killed run loses little and a user sees how far it is.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import schemas
+from pipelines.concurrency import overlapping
 from pipelines.entity_table import append_rows
 from pipelines.inference import Engine, hash_range, size_of
 from pipelines.table_root import TableRoot
@@ -24,6 +26,9 @@ FIRST_SLICE_CHARACTERS = 200_000
 # slices that cost little more than that would tell that the engine is slow.
 SMALLEST_SLICE = 0.002
 LEAST_SLICE_CHARACTERS = FIRST_SLICE_CHARACTERS // 10
+# A slice takes over the slots that have nothing left of the one before, and works while that is
+# committed. Spark serves the older first, so a killed run loses little more than one.
+SLICES_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +81,47 @@ class PredictionTable:
             scored: is told the characters that are done, and all there are, after each slice.
         """
         _, characters = size_of(missing)
-        begin, share = 0.0, FIRST_SLICE_CHARACTERS / max(characters, 1)
-        least = max(SMALLEST_SLICE, LEAST_SLICE_CHARACTERS / max(characters, 1))
-        while characters and begin < 1:
-            # A last slice that would be tiny is done with the one before it.
-            end = 1.0 if begin + 1.3 * share >= 1 else begin + share
-            started = time.monotonic()
+        if not characters:
+            return
+        slices = _Slices(characters, slice_seconds)
+
+        def work(begin: float, end: float) -> float:
             predictions = engine(hash_range(missing, begin, end))
             rows = predictions.withColumn("model_fingerprint", F.lit(self.model_fingerprint))
             append_rows(self.root, schemas.PREDICTIONS, rows)
-            seconds = max(time.monotonic() - started, 1e-3)
-            share = (end - begin) * slice_seconds / seconds
-            share = min(4 * (end - begin), max(share, least))
+            return end
+
+        works = (partial(work, *borders) for borders in slices)
+        for end in overlapping(works, SLICES_AT_ONCE):
+            slices.done(end, time.monotonic())
+            scored(int(characters * end), characters)
+
+
+class _Slices:
+    """Borders of slices of the hash space, 0 to 1, one after the other, each of a size that the
+    speed so far tells."""
+
+    def __init__(self, characters: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._share = FIRST_SLICE_CHARACTERS / characters
+        self._least = max(SMALLEST_SLICE, LEAST_SLICE_CHARACTERS / characters)
+        self._ends = [(time.monotonic(), 0.0)]
+
+    def __iter__(self) -> Iterator[tuple[float, float]]:
+        begin = 0.0
+        while begin < 1:
+            # A last slice that would be tiny is done with the one before it.
+            end = 1.0 if begin + 1.3 * self._share >= 1 else begin + self._share
+            yield begin, end
             begin = end
-            scored(int(characters * begin), characters)
+
+    def done(self, end: float, now: float) -> None:
+        """Learns how long a slice took, from it and the one before: they overlap."""
+        _, before = self._ends[-1]
+        self._ends.append((now, end))
+        started, begin = self._ends[-1 - SLICES_AT_ONCE :][0]
+        share = (end - begin) * self._seconds / max(now - started, 1e-3)
+        self._share = min(4 * (end - before), max(share, self._least))
 
 
 def count_windows(missing: DataFrame, stored: DataFrame) -> WindowCounts:
