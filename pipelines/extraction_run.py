@@ -1,8 +1,8 @@
 """One run over a root: which notes are due, what is scored, what is written, in which order.
 
 The order is the safety: predictions slice by slice, then a mark on the ledger's rows of notes that
-are to change, then windows, entities, and the ledger last. A run that dies repeats at most one
-slice and never loses or doubles a row. It knows the steps; texts, models, rows and the command line
+are to change, then windows, entities, and the ledger last. A run that dies repeats little more
+than one slice and never loses or doubles a row. It knows the steps; texts, models, rows and the command line
 are others' business.
 """
 
