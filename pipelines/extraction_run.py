@@ -2,8 +2,8 @@
 
 The order is the safety: predictions slice by slice, then a mark on the ledger's rows of notes that
 are to change, then windows, entities, and the ledger last. A run that dies repeats little more
-than one slice and never loses or doubles a row. It knows the steps; texts, models, rows and the command line
-are others' business.
+than one slice and never loses or doubles a row. It knows the steps; texts, models, rows and the
+command line are others' business.
 """
 
 from __future__ import annotations
