@@ -25,7 +25,7 @@ setup: ## build .venv from the locks, with Delta in its Spark (LANE=spark4: .ven
 	@sh set_up.sh
 
 spark-nlp: setup ## the jars of Spark NLP (151 MB) into .venv, once, for --engine spark_nlp
-	@$(VENV)/bin/python jobs/set_up_spark_nlp.py
+	@$(VENV)/bin/python jobs/set_up/set_up_spark_nlp.py
 
 demo: setup ## extract the entities of samples/notes.jsonl into build/demo
 	@rm -rf build/demo

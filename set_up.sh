@@ -107,5 +107,5 @@ build_environment() {
 
 check_java
 is_complete || build_environment
-$venv/bin/python jobs/set_up_spark.py
+$venv/bin/python jobs/set_up/set_up_spark.py
 echo "Ready: $venv with Spark $(sed -n 's/^pyspark==\([0-9.]*\).*/\1/p' "$lock") and Java 17"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from conf.faults import SettingsError
 from conf.layers import Layer, parse_overrides, stack
+from conf.shipped_model import shipped_model
 from conf.strict_yaml import read_mapping
 
 PeerName = Literal[
@@ -17,6 +18,9 @@ PeerName = Literal[
 ]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Package = Annotated[
+    Path, BeforeValidator(lambda given: shipped_model() if given is None else given)
+]
 
 
 class BenchmarkSettings(BaseModel):
@@ -24,7 +28,7 @@ class BenchmarkSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: Path
+    model: Package
     cores: Count
     notes: Path | None
     peer_notes: Count

@@ -1,7 +1,8 @@
 """Which Spark goes with which Delta: the one table of versions, jars and their digests.
 
-Owns the facts; does not know how jars are fetched or where Spark lies (jobs/set_up_spark.py).
-A lane is chosen by pyspark's release line, because Delta's jars are built for exactly one.
+Owns the facts; does not know how jars are fetched or where Spark lies
+(jobs/set_up/set_up_spark.py). A lane is chosen by pyspark's release line, because Delta's jars are
+built for exactly one.
 """
 
 from dataclasses import dataclass

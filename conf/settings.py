@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from conf.entity_types import load_entity_types
 from conf.faults import SettingsError, describe_faults, did_you_mean
 from conf.layers import Layer, nested, parse_overrides, stack
-from conf.sections import (
+from conf.setting_sections import (
     PLACES_MAY_BE_MISSING,
     EntitySettings,
     ModelSettings,

@@ -20,9 +20,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.training_options import add_settings, read_settings
-from training.adaptation_settings import AdaptationSettings, NewEncoder
-from training.unlabelled_text import read_texts
+from jobs.command_line.training_options import add_settings, read_settings
+from training.corpora.unlabelled_text import read_texts
+from training.recipes.adaptation_settings import AdaptationSettings, NewEncoder
 from udfs.errors import ClinspanError, InputError
 
 _SHAPE = [field for field in dataclasses.fields(NewEncoder) if field.metadata]
@@ -102,14 +102,14 @@ def adapt(arguments: argparse.Namespace) -> None:
     import transformers
     from rich.console import Console
 
-    from training.encoder_adaptation import (
+    from jobs.display.training_tables import show_share, training_progress
+    from training.encoders.encoder_adaptation import (
         AdaptationRequest,
         Watcher,
         adapt_encoder,
         check_adaptation,
     )
-    from training.experiment_log import ExperimentLog
-    from training.terminal import show_share, training_progress
+    from training.tracking.experiment_log import ExperimentLog
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

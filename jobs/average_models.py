@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from udfs.errors import ClinspanError, InputError
-from udfs.model_package import NAME_RULE, is_name
+from udfs.package.model_package import NAME_RULE, is_name
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,7 +51,7 @@ def average(arguments: argparse.Namespace) -> None:
     # torch takes seconds to import: --help does not wait for it.
     from rich.console import Console
 
-    from training.averaged_package import write_averaged
+    from training.package.averaged_package import write_averaged
 
     if arguments.name is not None and not is_name(arguments.name):
         raise InputError(f"--name {NAME_RULE}")

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.corpora import PARTS, default_corpus, read_corpus
+from training.corpora.form_table import PARTS, default_corpus, read_corpus
 from udfs.errors import ClinspanError, InputError
 
 
@@ -59,16 +59,16 @@ def calibrate(arguments: argparse.Namespace) -> None:
     # torch takes seconds to import: --help and a wrong corpus do not wait for it.
     from rich.console import Console
 
-    from training.calibrated_package import write_calibrated
-    from training.calibration import fit_calibration, mention_outcomes
-    from training.model_package import check_output_folder
-    from training.plots import RELIABILITY, reliability_figure
-    from training.score_tables import calibration_table
-    from training.scoring import predict_documents
-    from training.seen_parts import refuse_seen_part
-    from udfs.model_package import load_manifest
-    from udfs.score_calibration import UNCALIBRATED
-    from udfs.token_classifier import TokenClassifier
+    from jobs.display.score_tables import calibration_table
+    from training.corpora.seen_parts import refuse_seen_part
+    from training.evaluation.calibration import fit_calibration, mention_outcomes
+    from training.evaluation.plots import RELIABILITY, reliability_figure
+    from training.evaluation.strict_scores import predict_documents
+    from training.package.calibrated_package import write_calibrated
+    from training.package.package_writing import check_output_folder
+    from udfs.classifiers.token_classifier import TokenClassifier
+    from udfs.decoding.score_calibration import UNCALIBRATED
+    from udfs.package.model_package import load_manifest
 
     check_output_folder(arguments.output)
     manifest = load_manifest(arguments.model)

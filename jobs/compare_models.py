@@ -15,10 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.exit_codes import DONE, exit_code
-from training.corpora import PARTS, default_corpus
+from jobs.command_line.exit_codes import DONE, exit_code
+from training.corpora.form_table import PARTS, default_corpus
 from udfs.errors import InputError
-from udfs.model_package import NAME_RULE, is_name
+from udfs.package.model_package import NAME_RULE, is_name
 
 JOB = "compare_models"
 
@@ -58,8 +58,12 @@ def _compare(arguments: argparse.Namespace) -> int:
         raise InputError(f"output {arguments.output} exists; name a new folder or remove it")
     models = _models(arguments.model)
     # matplotlib and MLflow take seconds to import: --help and refused flags do not wait.
-    from training.comparison_report import to_markdown, write_comparison
-    from training.model_comparison import ComparisonRequest, compare_models, log_comparison
+    from training.comparison.comparison_report import to_markdown, write_comparison
+    from training.comparison.model_comparison import (
+        ComparisonRequest,
+        compare_models,
+        log_comparison,
+    )
 
     request = ComparisonRequest(
         models=models,

@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.exit_codes import DONE, exit_code, plain
-from training.corpora import FORMS, PARTS, read_part, write_corpus
-from training.corpus import POLICIES, discontinuous_mentions, resolve_discontinuous
-from training.corpus_report import CorpusReport, report_corpus
+from jobs.command_line.exit_codes import DONE, exit_code, plain
+from training.corpora.corpus_report import CorpusReport, report_corpus
+from training.corpora.documents import POLICIES, discontinuous_mentions, resolve_discontinuous
+from training.corpora.form_table import FORMS, PARTS, read_part, write_corpus
 from udfs.errors import InputError
 
 _COUNTS = {

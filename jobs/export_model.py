@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from udfs.errors import ClinspanError, InputError
-from udfs.model_package import ModelManifest, check_export
+from udfs.package.model_package import ModelManifest, check_export
 
 # Part of the cached folder's name: raise it when the form of the folder changes.
 EXPORT_VERSION = 2
@@ -59,7 +59,7 @@ def cached_export(package: Path, manifest: ModelManifest) -> Path:
 
 def _export(package: Path, target: Path) -> None:
     # torch and transformers take seconds to import: only an export waits for them.
-    from training.onnx_export import export_package
+    from training.package.onnx_export import export_package
 
     export_package(package, target)
 

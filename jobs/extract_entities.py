@@ -2,9 +2,9 @@
 
     spark-submit jobs/extract_entities.py --notes PATH --output ROOT
 
-Parses, starts Spark, calls ``pipelines.extraction_run`` and maps its end to an exit code: 0 done,
-1 failed, 2 bad settings or input (nothing written), 3 too many notes quarantined (good notes are
-committed), 4 another run holds the root. No message holds note text.
+Parses, starts Spark, calls ``pipelines.run.extraction_run`` and maps its end to an exit code: 0
+done, 1 failed, 2 bad settings or input (nothing written), 3 too many notes quarantined (good notes
+are committed), 4 another run holds the root. No message holds note text.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from conf.command_line import parse_settings
 from conf.entity_types import load_entity_types
 from conf.hash_key import load_hash_key
 from conf.settings import Settings
 from conf.version import VERSION
-from jobs.choose_engine import choose_engine, open_engine
-from jobs.exit_codes import DONE, QUARANTINED, exit_code, fail
-from jobs.locate_model import locate_model
-from jobs.note_values import note_source
-from jobs.show_forecast import show_comparison, show_forecast
-from jobs.show_run import ConsoleProgress, console, show_mentions, show_summary
-from jobs.start_session import start_session
-from pipelines.extraction_run import run_extraction
-from pipelines.note_stream import run_stream
-from pipelines.pipeline_fingerprint import pipeline_fingerprint
-from pipelines.run_forecast import Forecast, forecast_run
-from pipelines.run_plan import RunPlan
-from pipelines.run_record import RunRecord, frequent_mentions
-from pipelines.table_root import TableRoot
+from jobs.command_line.exit_codes import DONE, QUARANTINED, exit_code, fail
+from jobs.command_line.extraction_options import parse_settings
+from jobs.command_line.source_values import note_source
+from jobs.display.show_forecast import show_comparison, show_forecast
+from jobs.display.show_run import ConsoleProgress, console, show_mentions, show_summary
+from jobs.wiring.choose_engine import choose_engine, open_engine
+from jobs.wiring.locate_model import locate_model
+from jobs.wiring.start_session import start_session
+from pipelines.forecast.run_forecast import Forecast, forecast_run
+from pipelines.run.extraction_run import run_extraction
+from pipelines.run.note_stream import run_stream
+from pipelines.run.run_plan import RunPlan
+from pipelines.run.run_record import RunRecord, frequent_mentions
+from pipelines.tables.table_root import TableRoot
+from udfs.annotation.note_annotation import AnnotationSettings
+from udfs.annotation.pipeline_fingerprint import pipeline_fingerprint
+from udfs.classifiers.model_loading import check_package
 from udfs.errors import InputError
-from udfs.model_loading import check_package
-from udfs.model_package import ModelManifest
-from udfs.note_annotation import AnnotationSettings
+from udfs.package.model_package import ModelManifest
 
 JOB = "extract_entities"
 

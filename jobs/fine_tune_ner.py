@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conf.faults import SettingsError
-from jobs.label_map_file import read_label_maps
-from jobs.launch_training import check_processes, is_worker, launch_workers
-from jobs.training_options import add_data_options, add_settings, read_settings
-from training.corpora import default_corpus
-from training.recipe import Recipe
-from training.term_lists import read_terms
-from training.training_request import TrainingRequest, split_parts
-from training.unlabelled_text import read_texts
+from jobs.command_line.label_map_file import read_label_maps
+from jobs.command_line.training_options import add_data_options, add_settings, read_settings
+from jobs.wiring.launch_training import check_processes, is_worker, launch_workers
+from training.corpora.form_table import default_corpus
+from training.corpora.term_lists import read_terms
+from training.corpora.unlabelled_text import read_texts
+from training.recipes.recipe import Recipe
+from training.recipes.training_request import TrainingRequest, split_parts
 from udfs.errors import ClinspanError, InputError
 
 if TYPE_CHECKING:
-    from training.processes import Processes
+    from training.loop.processes import Processes
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -112,8 +112,8 @@ def train(arguments: argparse.Namespace, words: list[str]) -> None:
     # torch and transformers take seconds to import: --help and a refused setting do not wait.
     import transformers
 
-    from training.processes import join_processes
-    from training.training_run import identify
+    from training.fine_tuning.training_run import identify
+    from training.loop.processes import join_processes
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -154,10 +154,10 @@ def _run(
 ) -> None:
     from rich.console import Console
 
-    from training.repeats import Repeats, run_repeats
-    from training.run_observer import Progress
-    from training.terminal import score_table, show_step, spread_table, training_progress
-    from training.training_run import TrainingResult, run_training
+    from jobs.display.training_tables import score_table, show_step, spread_table, training_progress
+    from training.fine_tuning.repeats import Repeats, run_repeats
+    from training.fine_tuning.run_observer import Progress
+    from training.fine_tuning.training_run import TrainingResult, run_training
 
     console = Console(quiet=not processes.is_first)
     with training_progress(console) as bar:

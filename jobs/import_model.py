@@ -15,11 +15,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs.exit_codes import BAD_INPUT, DONE, fail
-from training.spacy_folders import find_pipeline
+from jobs.command_line.exit_codes import BAD_INPUT, DONE, fail
+from training.spacy_models.spacy_folders import find_pipeline
+from udfs.decoding.label_scheme import ARGMAX, DECODINGS, SCHEMES
 from udfs.errors import ClinspanError, InputError
-from udfs.label_scheme import ARGMAX, DECODINGS, SCHEMES
-from udfs.model_package import ModelManifest
+from udfs.package.model_package import ModelManifest
 
 JOB = "import_model"
 
@@ -86,8 +86,8 @@ def _import(arguments: argparse.Namespace) -> None:
     # torch and transformers take seconds to import: --help and wrong flags do not wait.
     import transformers
 
-    from training.model_hub import fetch_model
-    from training.model_import import ImportRequest, import_model
+    from training.foreign_models.model_import import ImportRequest, import_model
+    from training.package.model_hub import fetch_model
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -127,7 +127,7 @@ def _import_pipeline(
                 f"--{flag} is for models of transformers: {pipeline} is a pipeline of spaCy, which "
                 "has its labels and reads windows of any length"
             )
-    from training.spacy_pipelines import PipelineRequest, make_package
+    from training.spacy_models.spacy_pipelines import PipelineRequest, make_package
 
     made = make_package(
         PipelineRequest(

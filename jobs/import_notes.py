@@ -2,9 +2,9 @@
 
     spark-submit jobs/import_notes.py --notes NOTEEVENTS.csv.gz --output PATH
 
-Parses, finds out which columns are which, calls ``pipelines.note_import``, shows what was imported
-and maps the end to an exit code: 0 done, 1 failed, 2 bad settings or input (nothing written).
-No message holds note text.
+Parses, finds out which columns are which, calls ``pipelines.imports.note_import``, shows what was
+imported and maps the end to an exit code: 0 done, 1 failed, 2 bad settings or input (nothing
+written). No message holds note text.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 
 from rich.table import Table
 
-from conf.sections import ColumnSettings
+from conf.setting_sections import ColumnSettings
 from conf.settings import load_settings, preset_names
-from jobs.exit_codes import DONE, exit_code
-from jobs.note_values import note_columns
-from jobs.show_run import ConsoleProgress, console
-from jobs.start_session import start_session
-from pipelines.import_records import NoteFiles, find_notes
-from pipelines.import_tables import REJECTED, ImportTarget
-from pipelines.note_import import ImportPlan, ImportRecord, import_notes
+from jobs.command_line.exit_codes import DONE, exit_code
+from jobs.command_line.source_values import note_columns
+from jobs.display.show_run import ConsoleProgress, console
+from jobs.wiring.start_session import start_session
+from pipelines.imports.import_records import NoteFiles, find_notes
+from pipelines.imports.import_tables import REJECTED, ImportTarget
+from pipelines.imports.note_import import ImportPlan, ImportRecord, import_notes
 from udfs.errors import InputError
 
 _EXAMPLES = """\

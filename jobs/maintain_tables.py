@@ -15,20 +15,20 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from jobs.exit_codes import DONE, exit_code
-from jobs.root_options import read_settings, root_of, root_parser
-from jobs.show_run import console
-from jobs.start_session import start_session
-from pipelines.run_lease import hold_for_upkeep
-from pipelines.table_files import SAFE_HOURS
-from pipelines.table_maintenance import (
+from jobs.command_line.exit_codes import DONE, exit_code
+from jobs.command_line.root_options import read_settings, root_of, root_parser
+from jobs.display.show_run import console
+from jobs.wiring.start_session import start_session
+from pipelines.run.run_lease import hold_for_upkeep
+from pipelines.upkeep.table_history import SAFE_HOURS
+from pipelines.upkeep.table_maintenance import (
     Retention,
     TableSize,
     drop_predictions,
     optimize_tables,
     vacuum_tables,
 )
-from pipelines.table_upgrade import upgrade_tables
+from pipelines.upkeep.table_upgrade import upgrade_tables
 
 _EPILOG = """\
 First the tables are upgraded to this release, then predictions are dropped if asked for, then files

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.corpora import write_corpus
-from training.corpus_forms.n2c2 import TEST, TRAINING
-from training.invented_summaries import FIRST_ID, invent_summaries
+from training.corpora.form_table import write_corpus
+from training.corpora.forms.published.n2c2 import TEST, TRAINING
+from training.invented.invented_summaries import FIRST_ID, invent_summaries
 from udfs.errors import ClinspanError, InputError
 
 TEST_SHARE = 0.4  # 202 of the 505 documents of the real corpus

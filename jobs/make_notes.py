@@ -12,12 +12,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from jobs.exit_codes import DONE, exit_code
-from jobs.start_session import start_session
-from pipelines.invented_notes import FIRST_DAY, invented_notes
-from pipelines.table_root import error_class
+from jobs.command_line.exit_codes import DONE, exit_code
+from jobs.wiring.start_session import start_session
+from pipelines.benchmark.invented_frame import FIRST_DAY, invented_notes
+from pipelines.tables.table_root import error_class
+from udfs.benchmark.invented_notes import LINES, NotePlan
 from udfs.errors import InputError
-from udfs.invented_notes import LINES, NotePlan
 
 _EPILOG = f"""\
 Each note has {LINES} paragraphs of one sentence. A day's notes have a storetime of that day, from

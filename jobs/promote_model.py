@@ -16,8 +16,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.exit_codes import DONE, VIOLATED, exit_code
-from training.corpora import PARTS, default_corpus
+from jobs.command_line.exit_codes import DONE, VIOLATED, exit_code
+from training.corpora.form_table import PARTS, default_corpus
 from udfs.errors import InputError
 
 JOB = "promote_model"
@@ -80,10 +80,10 @@ def _promote(arguments: argparse.Namespace) -> int:
     # torch and MLflow take seconds to import: --help and refused flags do not wait.
     from rich.console import Console
 
-    from training.promotion import Gate
-    from training.promotion_run import PromotionRequest, run_promotion
-    from training.promotion_tables import comparison_table, note_table, verdict
-    from udfs.model_loading import load_classifier
+    from jobs.display.promotion_tables import comparison_table, note_table, verdict
+    from training.comparison.promotion import Gate
+    from training.comparison.promotion_run import PromotionRequest, run_promotion
+    from udfs.classifiers.model_loading import load_classifier
 
     gate = Gate(arguments.margin, dict(arguments.floor), arguments.max_changed)
     request = PromotionRequest(

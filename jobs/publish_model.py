@@ -15,8 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.exit_codes import BAD_INPUT, DONE, FAILED, fail
-from training.publication import Publication, prepare_publication
+from jobs.command_line.exit_codes import BAD_INPUT, DONE, FAILED, fail
+from training.package.publication import Publication, prepare_publication
 from udfs.errors import ClinspanError, InputError
 
 JOB = "publish_model"
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.dry_run:
             print("dry run: nothing was sent")
             return DONE
-        from training.model_hub import upload_package
+        from training.package.model_hub import upload_package
 
         print(f"published: {upload_package(publication, arguments.private)}")
     except (ClinspanError, OSError) as error:

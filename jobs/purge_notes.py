@@ -16,12 +16,18 @@ from pathlib import Path
 from rich.table import Table
 
 from conf.settings import SettingsError
-from jobs.exit_codes import DONE, exit_code
-from jobs.note_values import read_ids
-from jobs.root_options import add_note_options, read_settings, root_of, root_parser, source_of
-from jobs.show_run import console
-from jobs.start_session import start_session
-from pipelines.note_purge import (
+from jobs.command_line.exit_codes import DONE, exit_code
+from jobs.command_line.root_options import (
+    add_note_options,
+    read_settings,
+    root_of,
+    root_parser,
+    source_of,
+)
+from jobs.command_line.source_values import read_ids
+from jobs.display.show_run import console
+from jobs.wiring.start_session import start_session
+from pipelines.upkeep.note_purge import (
     Purge,
     PurgeRequest,
     Remains,

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pyspark.sql import SparkSession
 from rich.table import Table
 
-from jobs.exit_codes import DONE, exit_code
-from jobs.show_run import console
-from jobs.start_session import start_session
-from pipelines.catalog import Names, Registered, is_lasting, register_tables
-from pipelines.table_root import local_path
+from jobs.command_line.exit_codes import DONE, exit_code
+from jobs.display.show_run import console
+from jobs.wiring.start_session import start_session
+from pipelines.catalog.registration import Names, Registered, is_lasting, register_tables
+from pipelines.tables.table_root import local_path
 from udfs.errors import InputError
 
 APP_NAME = "clinspan-register-tables"

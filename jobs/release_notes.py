@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from jobs.exit_codes import DONE, exit_code
-from jobs.root_options import read_settings, root_of, root_parser
-from jobs.show_run import console
-from jobs.start_session import start_session
-from pipelines.note_release import Release, release_notes
+from jobs.command_line.exit_codes import DONE, exit_code
+from jobs.command_line.root_options import read_settings, root_of, root_parser
+from jobs.display.show_run import console
+from jobs.wiring.start_session import start_session
+from pipelines.upkeep.note_release import Release, release_notes
 
 _EPILOG = """\
 Rows of quarantined_notes are removed, and what is known of windows on which the model failed. Rules

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from conf.benchmark import BenchmarkSettings, load_benchmark
-from jobs.benchmark_inputs import NOTES, write_inputs
-from jobs.exit_codes import DONE, exit_code
-from jobs.measure_speed import CLINSPAN, ENGINE, MEASURED
-from jobs.process_memory import resident_sizes
-from jobs.show_benchmark import show_benchmark, write_plots
+from jobs.benchmark.benchmark_inputs import NOTES, write_inputs
+from jobs.benchmark.measure_speed import CLINSPAN, ENGINE, MEASURED
+from jobs.benchmark.process_memory import resident_sizes
+from jobs.benchmark.show_benchmark import show_benchmark, write_plots
+from jobs.command_line.exit_codes import DONE, exit_code
 from udfs.errors import ClinspanError
 
 JOB = "run_benchmark"

@@ -3,8 +3,8 @@
     python jobs/score_model.py --model models/bc5cdr-minilm --part test
 
 Owns the command line, the terminal and the exit code: 0 done, 1 failed, 2 bad settings or input.
-What each measure counts stands in training/measures.py. No text of a document is shown or written
-without --show-text.
+What each measure counts stands in training/evaluation/measures.py. No text of a document is shown
+or written without --show-text.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.corpora import PARTS, default_corpus, read_corpus
-from training.corpus import digest_documents, with_labels
-from training.document_groups import GROUPINGS, group_documents, read_group_file
+from training.corpora.documents import digest_documents, with_labels
+from training.corpora.form_table import PARTS, default_corpus, read_corpus
+from training.evaluation.document_groups import GROUPINGS, group_documents, read_group_file
 from udfs.errors import ClinspanError, InputError
 
 
@@ -94,13 +94,13 @@ def score(arguments: argparse.Namespace) -> None:
     # torch takes seconds to import: --help and a wrong corpus do not wait for it.
     from rich.console import Console
 
-    from training.error_page import write_error_page
-    from training.evaluation import evaluate
-    from training.model_package import record_scores
-    from training.plots import write_plots
-    from training.score_tables import calibration_line, group_table, measure_table, strict_table
-    from training.scoring import predict_documents
-    from udfs.model_loading import load_classifier
+    from jobs.display.score_tables import calibration_line, group_table, measure_table, strict_table
+    from training.evaluation.error_page import write_error_page
+    from training.evaluation.evaluation import evaluate
+    from training.evaluation.plots import write_plots
+    from training.evaluation.strict_scores import predict_documents
+    from training.package.package_writing import record_scores
+    from udfs.classifiers.model_loading import load_classifier
 
     classifier = load_classifier(
         arguments.model,

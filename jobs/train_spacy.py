@@ -12,12 +12,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from jobs.exit_codes import DONE, exit_code
-from jobs.label_map_file import read_label_maps
-from jobs.training_options import add_data_options, add_settings, read_settings
-from training.corpora import default_corpus
-from training.spacy_recipe import SpacyRecipe
-from training.training_request import JUDGED_PART, TrainingRequest, split_parts
+from jobs.command_line.exit_codes import DONE, exit_code
+from jobs.command_line.label_map_file import read_label_maps
+from jobs.command_line.training_options import add_data_options, add_settings, read_settings
+from training.corpora.form_table import default_corpus
+from training.recipes.spacy_recipe import SpacyRecipe
+from training.recipes.training_request import JUDGED_PART, TrainingRequest, split_parts
 
 JOB = "train_spacy"
 
@@ -72,9 +72,9 @@ def _train(arguments: argparse.Namespace, words: list[str]) -> int:
     # spaCy, torch and MLflow take seconds to import: --help and refused settings do not wait.
     from rich.console import Console
 
-    from training.spacy_training import train_spacy
-    from training.terminal import score_table
-    from training.word_vectors import find_vectors
+    from jobs.display.training_tables import score_table
+    from training.spacy_models.spacy_training import train_spacy
+    from training.spacy_models.word_vectors import find_vectors
 
     console = Console()
     done = train_spacy(

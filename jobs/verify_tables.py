@@ -16,12 +16,18 @@ from rich.table import Table
 
 from conf.hash_key import HASH_KEY_VARIABLE, load_hash_key
 from conf.settings import Settings, SettingsError
-from jobs.exit_codes import DONE, VIOLATED, exit_code
-from jobs.root_options import add_note_options, read_settings, root_of, root_parser, source_of
-from jobs.show_run import console
-from jobs.start_session import start_session
-from pipelines.note_verification import verify_notes
-from pipelines.table_verification import Finding, open_for_checks, verify_tables
+from jobs.command_line.exit_codes import DONE, VIOLATED, exit_code
+from jobs.command_line.root_options import (
+    add_note_options,
+    read_settings,
+    root_of,
+    root_parser,
+    source_of,
+)
+from jobs.display.show_run import console
+from jobs.wiring.start_session import start_session
+from pipelines.verification.note_verification import verify_notes
+from pipelines.verification.table_verification import Finding, open_for_checks, verify_tables
 
 _EPILOG = """\
 With the notes, every offset, window and hash is compared with their text: give the key and the

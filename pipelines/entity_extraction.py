@@ -17,10 +17,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipelines import schemas
-from pipelines.inference import Engine, TorchEngine, distinct_windows, task_slots
-from udfs.arrow_stages import annotate_batches, segment_batches
+from pipelines.scoring.torch_engine import Engine, TorchEngine, distinct_windows, task_slots
+from udfs.annotation.note_annotation import AnnotationSettings
 from udfs.errors import InputError
-from udfs.note_annotation import AnnotationSettings
+from udfs.stages.arrow_stages import annotate_batches, segment_batches
 
 
 def extract_entities(

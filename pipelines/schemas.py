@@ -1,6 +1,6 @@
 """Every Spark type of the project: the notes as read, the stages' rows, the tables.
 
-``udfs/records.py`` holds the stages' rows as Arrow schemas; a test keeps the two equal.
+``udfs/arrow_schemas.py`` holds the stages' rows as Arrow schemas; a test keeps the two equal.
 """
 
 from __future__ import annotations

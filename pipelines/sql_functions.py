@@ -1,8 +1,8 @@
 """``clinical_entities(text)`` in SQL: one call registers the function for a session.
 
-It is an iterator pandas UDF over ``udfs.series_entities``: each Python worker loads the model once.
-The function writes nothing and knows no tables; the main job is the way to process a whole source,
-because it scores a copied window once for all notes and keeps what it scored.
+It is an iterator pandas UDF over ``udfs.stages.series_entities``: each Python worker loads the
+model once. The function writes nothing and knows no tables; the main job is the way to process a
+whole source, because it scores a copied window once for all notes and keeps what it scored.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import pandas_udf
 
 from pipelines import schemas
-from pipelines.inference import TorchEngine
+from pipelines.scoring.torch_engine import TorchEngine
+from udfs.annotation.note_annotation import AnnotationSettings, Classifier
 from udfs.errors import InputError
-from udfs.note_annotation import AnnotationSettings, Classifier
-from udfs.series_entities import FIELDS, entities_of_texts
+from udfs.stages.series_entities import FIELDS, entities_of_texts
 
 ENTITY_LIST = T.ArrayType(
     T.StructType([schemas.ENTITY[name] for name in FIELDS]), containsNull=False

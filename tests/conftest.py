@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import re
@@ -13,8 +13,8 @@ from types import ModuleType
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-SAMPLES = REPOSITORY / "samples" / "notes.jsonl"
+from tests.support.places import REPOSITORY, SAMPLES
+
 # On two cores, collector and compilers take the program's time: a collector that does not work
 # beside it saves a tenth, the slow compiler for what is five times as hot as usual a fifth.
 JVM_OPTIONS = (
@@ -37,19 +37,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def load_tiny() -> Callable[[str], ModuleType]:
-    """Loads a module of ``tests/training`` that makes something tiny, by its name: in pytest's
-    importlib mode tests cannot import each other."""
-
-    def load(name: str) -> ModuleType:
-        path = Path(__file__).parent / "training" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+    """Imports a module of ``tests/support`` that makes something tiny, by its name, when it is
+    wanted: torch, transformers and spaCy take seconds that most tests need not wait."""
+    return lambda name: importlib.import_module(f"tests.support.{name}")
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +57,7 @@ class FakeClassifier:
     )
 
     def predict(self, texts: Sequence[str]) -> list:
-        from udfs.label_scheme import Span, WindowPrediction
+        from udfs.decoding.label_scheme import Span, WindowPrediction
 
         predictions = []
         for text in texts:
@@ -81,7 +71,7 @@ class FakeClassifier:
 
 
 class FakeEngine:
-    """``pipelines.inference.Engine`` over the fake classifier."""
+    """``pipelines.scoring.torch_engine.Engine`` over the fake classifier."""
 
     def __call__(self, windows):
         from pipelines import schemas
@@ -89,7 +79,7 @@ class FakeEngine:
         return windows.select("window_hash", "text").mapInArrow(self._score, schemas.PREDICTION)
 
     def _score(self, batches):
-        from udfs.arrow_stages import classify_batches
+        from udfs.stages.arrow_stages import classify_batches
 
         return classify_batches(batches, FakeClassifier(), buffer_windows=500)
 
@@ -129,7 +119,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     arguments = " ".join(f"--conf '{key}={value}'" for key, value in options.items())
     os.environ["PYSPARK_SUBMIT_ARGS"] = f"{arguments} pyspark-shell"
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    from jobs.start_session import start_session
+    from jobs.wiring.start_session import start_session
 
     session = start_session("clinspan-tests")
     _remember_classes(session)
@@ -152,9 +142,9 @@ def made_root(spark, fake_engine, tmp_path_factory: pytest.TempPathFactory) -> P
     shares a window with ``a``, and ``d`` of patient 2; ``e`` without entities of 3; ``long`` is
     quarantined.
     """
-    from pipelines.extraction_run import run_extraction
-    from pipelines.run_plan import Progress
-    from tests.run_plans import plan_of
+    from pipelines.run.extraction_run import run_extraction
+    from pipelines.run.run_plan import Progress
+    from tests.support.run_plans import plan_of
 
     folder = tmp_path_factory.mktemp("made")
     plan = plan_of(

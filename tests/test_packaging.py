@@ -15,8 +15,8 @@ import pytest
 
 from conf.lanes import LANES
 from conf.version import VERSION
+from tests.support.places import REPOSITORY
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("conf", "udfs", "pipelines", "training", "jobs")
 NOT_PACKAGED = {"__pycache__", ".ipynb_checkpoints"}
 LANE_LOCKS = {lane: f"requirements-{lane.name}.lock" for lane in LANES}
@@ -29,9 +29,9 @@ LARGEST_MODEL_FILE = 100 * MEBIBYTE
 def package_files() -> set[str]:
     """Every file of the packages in the checkout, as the wheel should name it."""
     return {
-        path.relative_to(ROOT).as_posix()
+        path.relative_to(REPOSITORY).as_posix()
         for package in PACKAGES
-        for path in (ROOT / package).rglob("*")
+        for path in (REPOSITORY / package).rglob("*")
         if path.is_file() and not NOT_PACKAGED & set(path.parts) and path.suffix != ".pyc"
     }
 
@@ -42,10 +42,10 @@ def unpacked_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for package in PACKAGES:
         shutil.copytree(
-            ROOT / package, source / package, ignore=shutil.ignore_patterns(*NOT_PACKAGED)
+            REPOSITORY / package, source / package, ignore=shutil.ignore_patterns(*NOT_PACKAGED)
         )
     for name in ("setup.py", "pyproject.toml", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+        shutil.copy(REPOSITORY / name, source)
     wheels = tmp_path_factory.mktemp("wheels")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
     command += ["--no-build-isolation", "--wheel-dir", str(wheels), str(source)]
@@ -92,7 +92,7 @@ def test_wheel_imports_from_an_empty_folder(unpacked_wheel: Path, tmp_path: Path
 import importlib, sys
 sys.path[:0] = [{str(unpacked_wheel)!r}]
 sys.path.append({libraries!r})
-names = {PACKAGES!r} + ("conf.lanes", "conf.settings", "udfs.errors", "jobs.set_up_spark")
+names = {PACKAGES!r} + ("conf.lanes", "conf.settings", "udfs.errors", "jobs.set_up.set_up_spark")
 for name in names:
     print(importlib.import_module(name).__file__)
 """
@@ -109,7 +109,7 @@ for name in {PACKAGES!r}:
     print(importlib.import_module(name).__file__)
 """
     files = run_python(code, folder=tmp_path).splitlines()
-    assert [Path(file).parent for file in files] == [ROOT / package for package in PACKAGES]
+    assert [Path(file).parent for file in files] == [REPOSITORY / package for package in PACKAGES]
 
 
 def test_installed_version_is_the_one_in_conf() -> None:
@@ -117,23 +117,24 @@ def test_installed_version_is_the_one_in_conf() -> None:
 
 
 def test_no_job_shares_its_name_with_a_module() -> None:
-    # spark-submit puts jobs/ first on the path: a job named like a library would hide it.
-    jobs = ROOT / "jobs"
+    # spark-submit puts jobs/ first on the path: a job or a folder named like a library hides it.
+    jobs = REPOSITORY / "jobs"
     elsewhere = [entry for entry in sys.path if entry and Path(entry).resolve() != jobs]
     names = [path.stem for path in jobs.glob("*.py") if path.name != "__init__.py"]
-    assert names
+    rooms = [path.name for path in jobs.iterdir() if (path / "__init__.py").is_file()]
+    assert "extract_entities" in names and "command_line" in rooms
     taken = [
         name
-        for name in names
+        for name in (*names, *rooms)
         if name in sys.stdlib_module_names
         or importlib.machinery.PathFinder.find_spec(name, elsewhere) is not None
     ]
-    assert not taken, f"rename these jobs: {taken}"
+    assert not taken, f"rename these jobs or folders: {taken}"
 
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_lock_names_no_host_and_no_folder(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
     assert "://" not in text
     options = [line for line in text.splitlines() if re.match(r"\s*-(?!-hash=)", line)]
     assert not options, f"{name} must hold requirements and hashes only: {options}"
@@ -142,7 +143,7 @@ def test_lock_names_no_host_and_no_folder(name: str) -> None:
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_locked_requirement_is_exact_and_has_a_hash(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
+    text = (REPOSITORY / name).read_text(encoding="utf-8").replace("\\\n", " ")
     requirements = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert requirements
     unfit = [
@@ -156,7 +157,11 @@ def test_every_locked_requirement_is_exact_and_has_a_hash(name: str) -> None:
 def test_locks_agree_but_for_spark() -> None:
     # So that tests which need no Spark say the same of both lanes; `make test` runs them once.
     locked = [
-        dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / lock).read_text(), flags=re.MULTILINE))
+        dict(
+            re.findall(
+                r"^([a-z0-9._-]+)==(\S+)", (REPOSITORY / lock).read_text(), flags=re.MULTILINE
+            )
+        )
         for lock in LANE_LOCKS.values()
     ]
     shared = set.intersection(*(set(versions) for versions in locked))
@@ -165,18 +170,21 @@ def test_locks_agree_but_for_spark() -> None:
 
 
 def test_jobs_that_are_tested_on_one_lane_import_no_spark() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     jobs = re.findall(r"^WITHOUT_SPARK := (.*)$", makefile, flags=re.MULTILINE)[0].split()
     assert len(jobs) > 2
     for job in jobs:
-        assert (ROOT / f"tests/jobs/test_{job}.py").is_file()
+        assert (REPOSITORY / f"tests/jobs/test_{job}.py").is_file()
         code = f"import sys, jobs.{job}; sys.exit('pyspark' in sys.modules)"
-        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+        assert (
+            subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode
+            == 0
+        )
 
 
 @pytest.mark.parametrize("lane", LANES, ids=lambda lane: lane.name)
 def test_lock_holds_its_lane_and_no_cuda(lane) -> None:
-    text = (ROOT / LANE_LOCKS[lane]).read_text(encoding="utf-8")
+    text = (REPOSITORY / LANE_LOCKS[lane]).read_text(encoding="utf-8")
     locked = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", text, flags=re.MULTILINE))
     wanted = dict(lane.python_packages)
     assert {name: locked.get(name) for name in wanted} == wanted
@@ -188,20 +196,20 @@ def test_lock_holds_its_lane_and_no_cuda(lane) -> None:
 def test_project_files_stay_small() -> None:
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,
     )
     if listing.returncode != 0:
         pytest.skip("not a git checkout, so which files are the project's is unknown")
-    files = [ROOT / name for name in listing.stdout.split("\0") if name]
+    files = [REPOSITORY / name for name in listing.stdout.split("\0") if name]
     assert files
     too_large = [
-        f"{path.relative_to(ROOT)}: {path.stat().st_size / MEBIBYTE:.1f} MiB"
+        f"{path.relative_to(REPOSITORY)}: {path.stat().st_size / MEBIBYTE:.1f} MiB"
         for path in files
         if path.is_file()
         and path.stat().st_size
-        > (LARGEST_MODEL_FILE if ROOT / "models" in path.parents else LARGEST_FILE)
+        > (LARGEST_MODEL_FILE if REPOSITORY / "models" in path.parents else LARGEST_FILE)
     ]
     assert not too_large, too_large

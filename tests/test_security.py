@@ -18,15 +18,17 @@ from rich.console import Console
 
 from conf.faults import SettingsError
 from conf.strict_yaml import parse_yaml
-from jobs import export_model, show_run
-from jobs.exit_codes import fail
+from jobs import export_model
+from jobs.command_line.exit_codes import fail
+from jobs.display import show_run
 from pipelines import schemas
-from pipelines.note_columns import NoteColumns, map_columns
-from pipelines.note_source import NoteSource, read_notes
-from pipelines.source_files import FILE
-from udfs.encoder_config import EncoderConfig
+from pipelines.source.note_columns import NoteColumns, map_columns
+from pipelines.source.note_source import NoteSource, read_notes
+from pipelines.source.source_files import FILE
+from tests.support.places import REPOSITORY, SHIPPED
 from udfs.errors import InputError, ModelPackageError, PredictionError
-from udfs.model_package import (
+from udfs.package.encoder_config import EncoderConfig
+from udfs.package.model_package import (
     EXPORT_DIGESTS,
     REQUIRED_FILES,
     ModelManifest,
@@ -35,8 +37,7 @@ from udfs.model_package import (
     write_manifest,
 )
 
-ROOT = Path(__file__).parents[1]
-DOCUMENT = ROOT / "docs" / "security.md"
+DOCUMENT = REPOSITORY / "docs" / "security.md"
 
 # --- The tables -------------------------------------------------------------------------------
 
@@ -121,8 +122,8 @@ UNSAFE_CALLS = {"torch.load", "torch.hub.load", "torch.jit.load", "np.load", "nu
 UNSAFE_CALLS |= {"os.system", "os.popen", "pd.read_pickle", "pandas.read_pickle"}
 # One file each: weights of others, by the reader that makes tensors only; the hub, on request.
 ALLOWED = {
-    "torch.load": ("training/foreign_weights.py", {"weights_only": "True"}),
-    "huggingface_hub.snapshot_download": ("training/model_hub.py", {}),
+    "torch.load": ("training/foreign_models/foreign_weights.py", {"weights_only": "True"}),
+    "huggingface_hub.snapshot_download": ("training/package/model_hub.py", {}),
 }
 UNSAFE_CALLS |= {"huggingface_hub.snapshot_download", "snapshot_download"}
 UNSAFE_CALLS |= {"yaml.unsafe_load", "yaml.full_load", "yaml.load_all", "yaml.unsafe_load_all"}
@@ -165,11 +166,10 @@ def _unsafe_call(call: ast.Call, place: str) -> list[str]:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_no_code_loads_what_can_run(folder: str) -> None:
-    files = sorted((ROOT / folder).rglob("*.py"))
+    files = sorted((REPOSITORY / folder).rglob("*.py"))
     assert len(files) > 5
-    found = [
-        b for f in files for b in breaches(f.read_text(encoding="utf-8"), f"{folder}/{f.name}")
-    ]
+    places = [(f, f.relative_to(REPOSITORY).as_posix()) for f in files]
+    found = [b for f, place in places for b in breaches(f.read_text(encoding="utf-8"), place)]
     assert not found, "\n".join(found)
 
 
@@ -196,17 +196,19 @@ def test_a_breach_is_seen(source: str) -> None:
 
 
 def test_weights_of_others_are_read_in_one_place_and_one_way() -> None:
-    place = "training/foreign_weights.py"
+    place = "training/foreign_models/foreign_weights.py"
     assert not breaches("torch.load(path, weights_only=True)", place)
     assert breaches("torch.load(path)", place)
     assert breaches("torch.load(path, weights_only=False)", place)
-    assert breaches("torch.load(path, weights_only=True)", "training/model_import.py")
+    assert breaches(
+        "torch.load(path, weights_only=True)", "training/foreign_models/model_import.py"
+    )
 
 
 _WATCHED = """
 import sys
 from pathlib import Path
-from udfs.model_loading import load_classifier
+from udfs.classifiers.model_loading import load_classifier
 
 def refuse(event, arguments):
     if event.split(".")[0] in ("pickle", "socket", "subprocess", "urllib") or event in (
@@ -225,8 +227,8 @@ print("spans", len(prediction.spans))
 @pytest.mark.model
 def test_a_model_is_loaded_and_used_without_pickles_processes_or_network() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _WATCHED, str(ROOT / "models" / "bc5cdr-minilm")],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=True,
+        [sys.executable, "-c", _WATCHED, str(SHIPPED)],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     assert done.stdout == "spans 2\n"
 
@@ -258,7 +260,7 @@ def test_an_altered_onnx_form_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_panic_of_the_tokenizer_tells_no_text() -> None:
     """PyO3 raises such where Rust panics: no Exception, and its message may quote a text."""
-    from udfs.tokenization import WindowTokenizer
+    from udfs.network.tokenization import WindowTokenizer
 
     class Panicking:
         def encode_batch(self, texts: list[str], **_: object) -> None:
@@ -315,7 +317,7 @@ def test_a_model_cannot_have_every_name(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layers", ["Infinity", "1e400", "NaN", "0", "-1", "1001", "1000000000"])
 def test_a_config_cannot_ask_for_all_memory(layers: str, tmp_path: Path) -> None:
-    config = json.loads((ROOT / "models" / "bc5cdr-minilm" / "config.json").read_text())
+    config = json.loads((SHIPPED / "config.json").read_text())
     text = json.dumps({**config, "num_hidden_layers": "HERE"}).replace('"HERE"', layers)
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ModelPackageError, match="copy the package again"):

@@ -14,9 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
-from udfs.label_scheme import Span
-from udfs.model_package import ENCODER, MANIFEST, SPACY, load_manifest
+from udfs.package.model_package import ENCODER, MANIFEST, SPACY, load_manifest
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -72,7 +72,7 @@ class ExtractionModel:
     """What MLflow calls: texts in, entities out, through the production path."""
 
     def __init__(self, folder: Path) -> None:
-        from udfs.model_loading import load_classifier
+        from udfs.classifiers.model_loading import load_classifier
 
         self._classifier = load_classifier(folder)
 
@@ -80,7 +80,7 @@ class ExtractionModel:
         """A column `text` → a column `entities` of begin, end, label and score."""
         import pandas
 
-        from udfs.note_annotation import find_entities
+        from udfs.annotation.note_annotation import find_entities
 
         found = [find_entities(text, self._classifier) for text in model_input["text"]]
         rows = [[_entity(span) for span in spans] for spans in found]

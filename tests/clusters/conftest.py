@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-_place = Path(__file__).parents[1] / "cluster_processes.py"
-_spec = importlib.util.spec_from_file_location("cluster_processes", _place)
-assert _spec is not None and _spec.loader is not None
-_shared = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = _shared
-_spec.loader.exec_module(_shared)
+from tests.support import cluster_processes as shared
 
-workplace, spark_environment = _shared.workplace, _shared.spark_environment
-processes, strange_python = _shared.processes, _shared.strange_python
-project_zip, job, cluster = _shared.project_zip, _shared.job, _shared.cluster
+# Fixtures of this folder's tests.
+processes, strange_python = shared.processes, shared.strange_python
+project_zip, job, cluster = shared.project_zip, shared.job, shared.cluster
+workplace, spark_environment = shared.workplace, shared.spark_environment
 
 NOTES = [
     ("a", "Started metformin for type 2 diabetes. No chest pain."),
@@ -59,7 +53,7 @@ def expected(notes: Path, workplace: Path, entity_rows) -> list[tuple]:
 
     root = workplace / "expected"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CLINSPAN_HASH_KEY", _shared.HASH_KEY)
+        patch.setenv("CLINSPAN_HASH_KEY", shared.HASH_KEY)
         assert main(["--notes", str(notes), "--output", str(root)]) == 0
     found = entity_rows(root)
     assert len(found) > 10

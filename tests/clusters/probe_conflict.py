@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.start_session import start_session
-from pipelines import schemas, table_root
-from pipelines.entity_table import replace_notes
+from jobs.wiring.start_session import start_session
+from pipelines import schemas
+from pipelines.tables import table_root
+from pipelines.tables.row_writes import replace_notes
 
 SECONDS = 8.0
 

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pyarrow as pa
 from pyspark import TaskContext
 
-from jobs.start_session import start_session
-from pipelines.inference import TorchEngine
+from jobs.wiring.start_session import start_session
+from pipelines.scoring.torch_engine import TorchEngine
 
 TASKS = 4
 SECONDS = 5.0
@@ -27,7 +27,7 @@ def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     import torch
 
     import udfs
-    from udfs import model_loading
+    from udfs.classifiers import model_loading
 
     loads: list[str] = udfs.__dict__.setdefault("loads_of_this_worker", [])
 

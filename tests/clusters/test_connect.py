@@ -10,8 +10,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-MODEL = REPOSITORY / "models" / "bc5cdr-minilm"
+from tests.support.places import REPOSITORY, SHIPPED
 
 pytestmark = [
     pytest.mark.integration,
@@ -75,7 +74,7 @@ def root(client, workplace: Path, notes: Path) -> Path:
 
 def extract(client, name: str, notes: Path, root: Path) -> tuple[int, str]:
     job = REPOSITORY / "jobs" / "extract_entities.py"
-    return client(name, job, "--notes", notes, "--output", root, "--model", MODEL)
+    return client(name, job, "--notes", notes, "--output", root, "--model", SHIPPED)
 
 
 def test_spark_connect_finds_what_a_classic_session_finds(

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-MODEL = REPOSITORY / "models" / "bc5cdr-minilm"
+from tests.support.places import SHIPPED
 
 pytestmark = [pytest.mark.integration, pytest.mark.model]
 
@@ -76,7 +75,7 @@ def test_a_promised_gpu_that_is_not_there_ends_the_job_with_the_reason(
     code, printed = cluster.submit(
         "no-gpu",
         job,
-        *("--notes", notes, "--output", workplace / "no-gpu-root", "--model", MODEL),
+        *("--notes", notes, "--output", workplace / "no-gpu-root", "--model", SHIPPED),
         conf="gpu.conf",
         spark__executor__cores=1,
         spark__task__cpus=1,

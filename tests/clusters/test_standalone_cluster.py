@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-MODEL = REPOSITORY / "models" / "bc5cdr-minilm"
+from tests.support.places import SHIPPED
 
 pytestmark = [pytest.mark.integration, pytest.mark.model]
 
@@ -20,7 +19,7 @@ def test_a_standalone_cluster_finds_what_one_process_finds(
     cluster, job: Path, notes: Path, expected: list[tuple], entity_rows, workplace: Path
 ) -> None:
     root = workplace / "standalone"
-    places = ("--notes", notes, "--output", root, "--model", MODEL)
+    places = ("--notes", notes, "--output", root, "--model", SHIPPED)
     others = set(cluster.work.glob("worker-*/app-*"))  # other tests use the same cluster
     code, printed = cluster.submit(
         "main-job", job, *places, conf="cpu.conf", spark__executor__cores=1, spark__cores__max=2
@@ -32,7 +31,7 @@ def test_a_standalone_cluster_finds_what_one_process_finds(
     assert {folder.parent.name for folder in applications} == {"worker-1", "worker-2"}
     executors = [folder for place in applications for folder in place.glob("[0-9]*")]
     assert len(executors) >= 2
-    weights = hashlib.sha256((MODEL / "model.safetensors").read_bytes()).hexdigest()
+    weights = hashlib.sha256((SHIPPED / "model.safetensors").read_bytes()).hexdigest()
     for folder in executors:
         assert (folder / cluster.project_zip.name).is_file()
         [shipped] = folder.glob("clinspan-model-*/model.safetensors")

@@ -6,18 +6,19 @@ import pytest
 
 from conf.benchmark import load_benchmark
 from conf.faults import SettingsError
+from tests.support.places import REPOSITORY
 
-SHIPPED = Path(__file__).parents[2] / "conf" / "benchmark.yaml"
+SETTINGS = REPOSITORY / "conf" / "benchmark.yaml"
 
 
 def test_the_file_of_the_repository_is_right_and_compares_every_peer():
-    settings = load_benchmark(SHIPPED)
+    settings = load_benchmark(SETTINGS)
     assert len(settings.peers) == 5
     assert settings.notes is None and settings.corpus is None
 
 
 def test_overrides_count_more_than_the_file():
-    settings = load_benchmark(SHIPPED, ["peer_notes=7", "peers=[]", "notes=here/notes.jsonl"])
+    settings = load_benchmark(SETTINGS, ["peer_notes=7", "peers=[]", "notes=here/notes.jsonl"])
     assert (settings.peer_notes, settings.peers) == (7, ())
     assert settings.notes == Path("here/notes.jsonl")
 
@@ -34,7 +35,7 @@ def test_overrides_count_more_than_the_file():
 )
 def test_a_wrong_value_is_named_with_where_it_came_from(override, told):
     with pytest.raises(SettingsError, match=told):
-        load_benchmark(SHIPPED, [override])
+        load_benchmark(SETTINGS, [override])
 
 
 def test_a_value_of_the_file_that_lacks_is_named_with_the_file(tmp_path):

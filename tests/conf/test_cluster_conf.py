@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from tests.support.places import REPOSITORY
+
+CONF = REPOSITORY / "conf"
 # Of one machine: spark-submit's --master, and a driver that does no task's work.
 # On a cluster executors may run as another user than the driver.
 LOCAL_ONLY = {

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-import conf.sections
+import conf.setting_sections
 import conf.settings
 from conf.faults import section_class, walk_settings
 from conf.settings import Settings, SettingsError, load_settings, preset_names
 from conf.strict_yaml import read_mapping
+from tests.support.places import SHIPPED
 
 CONF = Path(conf.settings.__file__).parent
 PLACES = {"notes.path": "notes.parquet", "output.path": "root"}
@@ -56,7 +57,7 @@ def test_every_setting_has_a_rule_in_words_and_an_example_that_is_accepted(key, 
 def test_defaults_are_the_documented_ones(load):
     settings = load()
     assert settings.model.model_dump() == {
-        "folder": conf.sections.PROJECT_ROOT / "models/bc5cdr-minilm",
+        "folder": SHIPPED,
         "engine": "torch",
         "device": "auto",
         "precision": "auto",
@@ -174,7 +175,7 @@ def test_home_folders_are_expanded(load):
 
 def test_the_home_of_an_unknown_user_is_a_plain_name(load):
     settings = load("model.folder=~nobody_here/m", "security.hash_key_file=~nobody_here/key")
-    assert settings.model.folder == conf.sections.PROJECT_ROOT / "~nobody_here/m"
+    assert settings.model.folder == conf.setting_sections.PROJECT_ROOT / "~nobody_here/m"
     assert settings.security.hash_key_file == Path("~nobody_here/key")
 
 
@@ -182,7 +183,7 @@ def test_a_model_folder_is_taken_as_given_before_the_project_is_searched(
     load, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    project = conf.sections.PROJECT_ROOT
+    project = conf.setting_sections.PROJECT_ROOT
     assert load("model.folder=models/mine").model.folder == project / "models/mine"
     (tmp_path / "models/mine").mkdir(parents=True)
     assert load("model.folder=models/mine").model.folder == tmp_path / "models/mine"
@@ -198,8 +199,8 @@ def test_settings_cannot_be_changed(load):
 
 def test_settings_need_no_spark_and_no_torch():
     code = (
-        "import sys, conf.command_line\n"
-        "conf.command_line.parse_settings(['--notes', 'a', '--output', 'b'])\n"
+        "import sys, jobs.command_line.extraction_options\n"
+        "jobs.command_line.extraction_options.parse_settings(['--notes', 'a', '--output', 'b'])\n"
         "assert not {'pyspark', 'torch', 'pandas'} & set(sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}

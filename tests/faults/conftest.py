@@ -4,41 +4,24 @@ compare with, and the list of faults with their results that is printed at the e
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from tests.faults import canary, table_picture
+from tests.faults import laboratory as laboratories
+from tests.support import cluster_processes as shared
 
-def _load(place: Path) -> ModuleType:
-    """A module beside the tests: in pytest's importlib mode they cannot import each other."""
-    spec = importlib.util.spec_from_file_location(place.stem, place)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_HERE = Path(__file__).parent
-_shared = _load(_HERE.parent / "cluster_processes.py")
-_tables = _load(_HERE / "table_picture.py")
-_load(_HERE / "process_tree.py")
-_canary = _load(_HERE / "canary.py")
-_laboratory = _load(_HERE / "laboratory.py")
-
-processes, strange_python = _shared.processes, _shared.strange_python
-project_zip, job, cluster = _shared.project_zip, _shared.job, _shared.cluster
-workplace, spark_environment = _shared.workplace, _shared.spark_environment
-
+# Fixtures of this folder's tests.
+processes, strange_python = shared.processes, shared.strange_python
+project_zip, job, cluster = shared.project_zip, shared.job, shared.cluster
+workplace, spark_environment = shared.workplace, shared.spark_environment
 
 SETTINGS = f"""\
 run:
-  max_note_characters: {_canary.MOST_CHARACTERS}
+  max_note_characters: {canary.MOST_CHARACTERS}
   max_quarantined_fraction: 0.5
 """
 
@@ -47,7 +30,7 @@ run:
 def laboratory(spark, processes, spark_environment: dict[str, str], workplace: Path):
     settings = workplace / "settings.yaml"
     settings.write_text(SETTINGS)
-    return _laboratory.Laboratory(spark, processes, spark_environment, workplace, settings)
+    return laboratories.Laboratory(spark, processes, spark_environment, workplace, settings)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +38,7 @@ def on_cluster(laboratory, cluster, job: Path) -> Callable:
     """Starts the main job on the standalone cluster: a task slot on each of two executors."""
     event_logs = laboratory.workplace / "event-logs"
     event_logs.mkdir()
-    settings = _laboratory.QUICK | {
+    settings = laboratories.QUICK | {
         "spark.executor.cores": 1,
         "spark.cores.max": 2,
         "spark.eventLog.enabled": "true",
@@ -82,9 +65,9 @@ def make_lot(laboratory) -> Callable:
 
     def make(notes: Path, root: Path):
         assert laboratory.verify(notes, root) == 0
-        picture = _tables.take_picture(laboratory.spark, root)
+        picture = table_picture.take_picture(laboratory.spark, root)
         assert all(picture.rows.values()), f"a table is empty: {picture.rows}"
-        return _laboratory.Lot(notes, root, picture, laboratory.last_run(root).scored_windows)
+        return laboratories.Lot(notes, root, picture, laboratory.last_run(root).scored_windows)
 
     return make
 
@@ -108,9 +91,9 @@ def undisturbed(
 ) -> Undisturbed:
     """210 notes on the cluster: enough for a first slice and some more."""
     notes = tmp_path_factory.mktemp("notes") / "many.jsonl"
-    _canary.write_notes(samples, notes, notes=70, copies=3)
+    canary.write_notes(samples, notes, notes=70, copies=3)
     root = laboratory.workplace / "undisturbed"
-    with _canary.Watch(laboratory.workplace / "local") as watch:
+    with canary.Watch(laboratory.workplace / "local") as watch:
         # Sorts spill soon, so that there are spill files to look at.
         spilling = {"spark.shuffle.spill.numElementsForceSpillThreshold": 100}
         started = on_cluster("undisturbed-run", notes, root, options=spilling)
@@ -128,7 +111,7 @@ def many(undisturbed: Undisturbed):
 def few(laboratory, make_lot: Callable, samples: Path, tmp_path_factory: pytest.TempPathFactory):
     """6 notes, for what needs no cluster."""
     folder = tmp_path_factory.mktemp("few")
-    notes = _canary.write_notes(samples, folder / "few.jsonl", notes=6, copies=1)
+    notes = canary.write_notes(samples, folder / "few.jsonl", notes=6, copies=1)
     assert laboratory.in_process(notes, folder / "root") == 0
     return make_lot(notes, folder / "root")
 

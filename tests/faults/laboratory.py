@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from canary import find_canary
-from cluster_processes import HASH_KEY, REPOSITORY, Processes, Started
-from process_tree import Found, wait_for
 from pyspark.sql import Row, SparkSession
-from table_picture import Picture, differences, read, take_picture
 
-MODEL = REPOSITORY / "models" / "bc5cdr-minilm"
+from tests.faults.canary import find_canary
+from tests.faults.process_tree import Found, wait_for
+from tests.faults.table_picture import Picture, differences, read, take_picture
+from tests.support.cluster_processes import HASH_KEY, REPOSITORY, Processes, Started
+from tests.support.places import SHIPPED
+
 JOB = REPOSITORY / "jobs" / "extract_entities.py"
 _COMPILER = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
 # As in the session of the tests; these JVMs end before the slow compiler would pay.
@@ -46,7 +47,7 @@ class Laboratory:
     environment: dict[str, str]
     workplace: Path
     settings: Path
-    model: Path = MODEL
+    model: Path = SHIPPED
 
     def locally(
         self,

@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from canary import CANARY, write_notes
-from table_picture import version, versions
+
+from tests.faults.canary import CANARY, write_notes
+from tests.faults.table_picture import version, versions
 
 pytestmark = [pytest.mark.faults, pytest.mark.model]
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from canary import CANARY
-from table_picture import version
+
+from tests.faults.canary import CANARY
+from tests.faults.table_picture import version
 
 pytestmark = [pytest.mark.faults, pytest.mark.model]
 

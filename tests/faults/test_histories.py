@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import note_writing, prediction_table, schemas
-from pipelines.extraction_run import run_extraction
-from pipelines.note_columns import NoteColumns
-from pipelines.run_plan import Progress
-from pipelines.table_root import TableRoot
-from pipelines.table_verification import open_for_checks, verify_tables
-from tests.run_plans import plan_of
+from pipelines import schemas
+from pipelines.run import note_writing
+from pipelines.run.extraction_run import run_extraction
+from pipelines.run.run_plan import Progress
+from pipelines.scoring import prediction_table
+from pipelines.source.note_columns import NoteColumns
+from pipelines.tables.table_root import TableRoot
+from pipelines.verification.table_verification import open_for_checks, verify_tables
+from tests.support.run_plans import plan_of
 
 pytestmark = pytest.mark.faults
 

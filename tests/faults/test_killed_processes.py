@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process_tree import PROC, executors, parent, scoring_worker, wait_for
-from table_picture import version
+
+from tests.faults.process_tree import PROC, executors, parent, scoring_worker, wait_for
+from tests.faults.table_picture import version
 
 pytestmark = [pytest.mark.faults, pytest.mark.model]
 

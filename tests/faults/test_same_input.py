@@ -6,7 +6,8 @@ import random
 from pathlib import Path
 
 import pytest
-from table_picture import versions
+
+from tests.faults.table_picture import versions
 
 pytestmark = [pytest.mark.faults, pytest.mark.model]
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from canary import CANARY, Watch, find_canary
-from table_picture import read
+
+from tests.faults.canary import CANARY, Watch, find_canary
+from tests.faults.table_picture import read
 
 pytestmark = [pytest.mark.faults, pytest.mark.model]
 

@@ -48,13 +48,13 @@ def write_part(path, prefix, number):
 def tiny_models(tmp_path_factory, load_tiny):
     import torch
 
-    from training.corpora import read_corpus
-    from training.corpus import digest_documents
-    from training.fine_tuning import fine_tune
-    from training.model_package import write_package
-    from training.recipe import Recipe
-    from udfs.label_scheme import bio_labels
-    from udfs.model_package import ModelManifest
+    from training.corpora.documents import digest_documents
+    from training.corpora.form_table import read_corpus
+    from training.fine_tuning.epochs import fine_tune
+    from training.package.package_writing import write_package
+    from training.recipes.recipe import Recipe
+    from udfs.decoding.label_scheme import bio_labels
+    from udfs.package.model_package import ModelManifest
 
     tiny = load_tiny("tiny_bert")
     torch.set_num_threads(1)

@@ -7,8 +7,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from jobs import adapt_encoder, fine_tune_ner
-from training.masked_training import MaskedTraining
-from udfs.encoder_config import EncoderConfig
+from training.encoders.masked_training import MaskedTraining
+from udfs.package.encoder_config import EncoderConfig
 
 TEXT = "The severe headache of the patients caused fever. No aspirin, no ibuprofen zyxoprim."
 TINY = ["--max-wordpieces", "32", "--learning-rate", "0.01", "--threads", "1"]

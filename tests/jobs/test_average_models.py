@@ -1,5 +1,5 @@
 from jobs import average_models
-from udfs.model_package import load_manifest
+from udfs.package.model_package import load_manifest
 
 
 def average(*arguments):

@@ -1,7 +1,7 @@
 import json
 
 from jobs import calibrate_model, score_model
-from udfs.model_package import load_manifest
+from udfs.package.model_package import load_manifest
 
 
 def calibrate(models, *more):

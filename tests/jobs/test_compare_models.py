@@ -6,8 +6,8 @@ import struct
 import pytest
 
 from jobs import compare_models, score_model
-from training.tracking import open_client
-from udfs.model_package import load_manifest
+from training.tracking.mlflow_store import open_client
+from udfs.package.model_package import load_manifest
 
 
 @pytest.fixture

@@ -12,10 +12,8 @@ from pathlib import Path
 import pytest
 
 from jobs.extract_entities import main
-from udfs.model_package import load_manifest, sha256_of
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-MODEL = REPOSITORY / "models" / "bc5cdr-minilm"
+from tests.support.places import REPOSITORY, SHIPPED
+from udfs.package.model_package import load_manifest, sha256_of
 
 pytestmark = pytest.mark.model
 
@@ -41,7 +39,7 @@ def notes(tmp_path: Path) -> Path:
 
 
 def changed_model(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(MODEL, tmp_path / "model"))
+    return Path(shutil.copytree(SHIPPED, tmp_path / "model"))
 
 
 def resign(folder: Path, name: str) -> None:
@@ -189,9 +187,9 @@ def test_the_whole_job_by_spark_submit(tmp_path: Path, samples: Path) -> None:
 def test_the_shipped_package_is_whole_and_opens_in_transformers() -> None:
     from transformers import AutoModelForTokenClassification
 
-    manifest = load_manifest(MODEL)
+    manifest = load_manifest(SHIPPED)
     assert manifest.labels == ("O", "B-Chemical", "I-Chemical", "B-Disease", "I-Disease")
-    model = AutoModelForTokenClassification.from_pretrained(MODEL, local_files_only=True)
+    model = AutoModelForTokenClassification.from_pretrained(SHIPPED, local_files_only=True)
     assert [model.config.id2label[i] for i in range(5)] == list(manifest.labels)
-    size = sum(f.stat().st_size for f in MODEL.iterdir())
+    size = sum(f.stat().st_size for f in SHIPPED.iterdir())
     assert size < 48_000_000

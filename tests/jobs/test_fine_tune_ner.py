@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from jobs import fine_tune_ner, score_model
-from udfs.model_package import load_manifest
+from udfs.package.model_package import load_manifest
 
 TINY = ["--max-wordpieces", "32", "--overlap", "8", "--learning-rate", "0.01", "--threads", "1"]
 
@@ -84,7 +84,7 @@ def test_wrong_input_is_refused_before_anything_is_written(place, capsys):
 
 def kill_training(step, *arguments):
     """Runs the job in a process of its own, which is killed in this step, all seeds counted."""
-    from training.run_observer import RunObserver
+    from training.fine_tuning.run_observer import RunObserver
 
     child = os.fork()
     if child == 0:

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerFast, pipeline
 
 from jobs import export_model, import_model
-from udfs.encoder import Encoder
-from udfs.model_package import load_manifest
-from udfs.token_classifier import TokenClassifier
+from udfs.classifiers.token_classifier import TokenClassifier
+from udfs.network.encoder import Encoder
+from udfs.package.model_package import load_manifest
 
 BIO = ["O", "B-Chemical", "I-Chemical", "B-Disease", "I-Disease"]
 TEXT = "Aspirin 81 mg daily for severe headache (no fever).\r\nNo rash 😀, ibuprofen since 12/3."

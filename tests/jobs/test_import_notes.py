@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.import_notes import build_parser, main, make_plan, summary_rows
-from pipelines.note_import import ImportRecord
+from pipelines.imports.note_import import ImportRecord
 
 EVENTS = (
     "ROW_ID,SUBJECT_ID,HADM_ID,CHARTDATE,CHARTTIME,STORETIME,CATEGORY,DESCRIPTION,CGID,ISERROR,TEXT"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.make_notes import main
-from udfs.invented_notes import NotePlan
+from udfs.benchmark.invented_notes import NotePlan
 
 
 def test_notes_are_written_once(spark, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from conf.settings import load_settings
 from jobs import promote_model
-from jobs.locate_model import locate_model
-from training.model_registry import fetch_package
-from training.tracking import STORE, open_client
+from jobs.wiring.locate_model import locate_model
+from training.tracking.mlflow_store import STORE, open_client
+from training.tracking.model_registry import fetch_package
 from udfs.errors import InputError
-from udfs.model_package import load_manifest
+from udfs.package.model_package import load_manifest
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The job against a hub on this machine: what it sends, what it refuses, what comes back."""
 
 import dataclasses
-import importlib.util
 import shutil
 from pathlib import Path
 
@@ -11,17 +10,13 @@ from huggingface_hub import constants
 from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from jobs import publish_model, score_model
-from training.card_metadata import split_card
-from training.model_hub import fetch_model
-from udfs.model_package import load_manifest, sha256_of, write_manifest
-from udfs.note_annotation import find_entities
-from udfs.token_classifier import TokenClassifier
+from tests.support import loopback_hub as loopback
+from training.package.card_metadata import split_card
+from training.package.model_hub import fetch_model
+from udfs.annotation.note_annotation import find_entities
+from udfs.classifiers.token_classifier import TokenClassifier
+from udfs.package.model_package import load_manifest, sha256_of, write_manifest
 
-_spec = importlib.util.spec_from_file_location(
-    "loopback_hub", Path(__file__).with_name("loopback_hub.py")
-)
-loopback = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(loopback)
 REPOSITORY = f"{loopback.OWNER}/drugs"
 
 

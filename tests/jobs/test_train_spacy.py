@@ -8,10 +8,10 @@ import pytest
 
 from jobs import calibrate_model, compare_models, score_model, train_spacy
 from pipelines.entity_extraction import extract_entities
-from training.tracking import open_client
-from udfs.model_loading import load_classifier
-from udfs.model_package import load_manifest
-from udfs.note_annotation import find_entities
+from training.tracking.mlflow_store import open_client
+from udfs.annotation.note_annotation import find_entities
+from udfs.classifiers.model_loading import load_classifier
+from udfs.package.model_package import load_manifest
 
 QUICK = [
     *("--max-steps", "60", "--eval-frequency", "20", "--learning-rate", "0.02"),

@@ -16,7 +16,9 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+from tests.support.places import REPOSITORY
+
+NOTEBOOKS = REPOSITORY / "notebooks"
 CELL_SECONDS = 600
 # As in the shared session: small shuffles, the quick compiler of the JVM, no code generation.
 SPARK = {
@@ -42,7 +44,7 @@ class _ThisInterpreter(KernelSpecManager):
 
 @pytest.fixture(scope="session")
 def tiny(load_tiny) -> ModuleType:
-    """A tiny encoder and an invented corpus, made by ``tests/training/tiny_bert.py``."""
+    """A tiny encoder and an invented corpus, made by ``tests/support/tiny_bert.py``."""
     return load_tiny("tiny_bert")
 
 

@@ -11,21 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from training.scoring import LabelScore
-from udfs.label_scheme import Span
-from udfs.model_package import load_manifest
-from udfs.note_annotation import find_entities
-from udfs.token_classifier import TokenClassifier
+from tests.support.places import REPOSITORY, SHIPPED
+from training.evaluation.strict_scores import LabelScore
+from udfs.annotation.note_annotation import find_entities
+from udfs.classifiers.token_classifier import TokenClassifier
+from udfs.decoding.label_scheme import Span
+from udfs.package.model_package import load_manifest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
-MODEL = REPOSITORY / "models" / "bc5cdr-minilm"
 PATIENT, SHOWN_NOTE = 12233190, "12233190-PN-5"
 
 
 @pytest.fixture(scope="module")
 def shipped() -> TokenClassifier:
-    return TokenClassifier.load(MODEL, device="cpu", threads=1)
+    return TokenClassifier.load(SHIPPED, device="cpu", threads=1)
 
 
 def test_these_are_the_notebooks() -> None:

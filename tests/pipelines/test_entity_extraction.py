@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.entity_extraction import extract_entities
-from pipelines.inference import TorchEngine
+from pipelines.scoring.torch_engine import TorchEngine
+from tests.support.places import SHIPPED
+from udfs.annotation.note_annotation import AnnotationSettings
 from udfs.errors import InputError, ModelPackageError
-from udfs.note_annotation import AnnotationSettings
 
-MODEL = Path(__file__).resolve().parents[2] / "models" / "bc5cdr-minilm"
 SETTINGS = AnnotationSettings(model="fake")
 
 
@@ -56,6 +56,6 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.model
 def test_an_engine_knows_its_package() -> None:
-    engine = TorchEngine.from_package(MODEL, device="cpu")
-    assert (engine.folder, engine.model, engine.device) == (MODEL, "bc5cdr-minilm", "cpu")
+    engine = TorchEngine.from_package(SHIPPED, device="cpu")
+    assert (engine.folder, engine.model, engine.device) == (SHIPPED, SHIPPED.name, "cpu")
     assert len(engine.fingerprint) == 64

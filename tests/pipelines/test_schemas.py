@@ -6,12 +6,12 @@ import pytest
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from pipelines import schemas
-from udfs import records
+from udfs import arrow_schemas
 
 
 @pytest.mark.parametrize("name", ["WINDOW", "PREDICTION", "ANNOTATED_NOTE", "CHECKED_NOTE"])
 def test_spark_and_arrow_schemas_are_equal(name: str) -> None:
-    assert to_arrow_schema(getattr(schemas, name)) == getattr(records, name)
+    assert to_arrow_schema(getattr(schemas, name)) == getattr(arrow_schemas, name)
 
 
 @pytest.mark.parametrize("table", schemas.TABLES, ids=lambda table: table.name)

@@ -14,11 +14,11 @@ from pyspark import cloudpickle
 from pipelines import schemas
 from pipelines.entity_extraction import extract_entities
 from pipelines.sql_functions import register_clinical_entities
+from tests.support.places import SHIPPED
+from udfs.annotation.note_annotation import AnnotationSettings
 from udfs.errors import InputError
-from udfs.note_annotation import AnnotationSettings
-from udfs.series_entities import FIELDS
+from udfs.stages.series_entities import FIELDS
 
-MODEL = Path(__file__).resolve().parents[2] / "models" / "bc5cdr-minilm"
 STATEMENT = "SELECT note_id, explode(clinical_entities(text)) AS entity FROM notes"
 
 # Workers cannot import test modules: what a test sends them travels by value.
@@ -145,9 +145,9 @@ def test_the_shipped_model_in_sql_and_in_a_notebook(spark, samples: Path) -> Non
     """The two entrances of the README, each one line, on the same notes."""
     notes = spark.read.json(str(samples)).select("note_id", "text").limit(4).cache()
     notes.createOrReplaceTempView("notes")
-    register_clinical_entities(spark, MODEL)
+    register_clinical_entities(spark, SHIPPED)
     found = entities(spark.sql(STATEMENT).collect())
-    rows = extract_entities(notes, str(MODEL), entity_types={"chemical": "drug"}).collect()
+    rows = extract_entities(notes, str(SHIPPED), entity_types={"chemical": "drug"}).collect()
     expected = sorted((row.note_id, *(row[name] for name in FIELDS)) for row in rows)
     assert [row[:-1] for row in found] == [row[:-1] for row in expected]
     assert [row[-1] for row in found] == pytest.approx([row[-1] for row in expected], abs=0.01)

@@ -26,14 +26,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from jobs.process_memory import resident_sizes
-from jobs.start_session import start_session
+from jobs.benchmark.process_memory import resident_sizes
+from jobs.wiring.start_session import start_session
 from pipelines import schemas
-from pipelines.invented_notes import FIRST_DAY
-from pipelines.table_root import TableRoot
+from pipelines.benchmark.invented_frame import FIRST_DAY
+from pipelines.tables.table_root import TableRoot
 from tests.soak.small_package import cut_layers
+from tests.support.places import REPOSITORY, SHIPPED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TRIES = 50
 
 
@@ -56,8 +56,7 @@ class Soak:
         folder.mkdir(parents=True)
         self.folder = folder.absolute()
         self.notes, self.root = self.folder / "notes", self.folder / "root"
-        shipped = REPOSITORY / "models" / "bc5cdr-minilm"
-        self.model = model.absolute() if model else cut_layers(shipped, self.folder / "model")
+        self.model = model.absolute() if model else cut_layers(SHIPPED, self.folder / "model")
         self._dice, self._kill_seconds = random.Random(seed), kill_seconds
         self._next_kill = self._draw()
         self._environment = os.environ | {

@@ -19,11 +19,11 @@ from pathlib import Path
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.start_session import start_session
+from jobs.wiring.start_session import start_session
 from pipelines import schemas
-from pipelines.table_root import TableRoot
+from pipelines.tables.table_root import TableRoot
 from tests.soak.run_soak import REPOSITORY, Soak
-from udfs.invented_notes import LINES
+from udfs.benchmark.invented_notes import LINES
 
 # Half of the windows are copies: each prediction stands in two places.
 PLACES = 2

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from udfs.model_package import load_manifest, sha256_of, write_manifest
+from udfs.package.model_package import load_manifest, sha256_of, write_manifest
 
 _LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from training.corpora import read_corpus
-from training.fine_tuning import fine_tune
-from training.model_package import write_package
-from training.recipe import Recipe
-from udfs.label_scheme import bio_labels
-from udfs.model_package import ModelManifest
+from training.corpora.form_table import read_corpus
+from training.fine_tuning.epochs import fine_tune
+from training.package.package_writing import write_package
+from training.recipes.recipe import Recipe
+from udfs.decoding.label_scheme import bio_labels
+from udfs.package.model_package import ModelManifest
 
 LABELS = ["Chemical", "Disease"]
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import settings
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from udfs.label_scheme import Span, WindowPrediction, bio_labels
-from udfs.model_package import ModelManifest, sha256_of, write_manifest
+from udfs.decoding.label_scheme import Span, WindowPrediction, bio_labels
+from udfs.package.model_package import ModelManifest, sha256_of, write_manifest
 
 # Other work on the same machine makes single examples slow at times.
 settings.register_profile("no_deadline", deadline=None)

@@ -1,0 +1,1 @@
+"""Parts of the benchmark: its inputs, one timed run, memory by process, tables and plots."""

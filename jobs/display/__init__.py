@@ -1,0 +1,1 @@
+"""Tables and pages that jobs show a person; only these write to the console."""

@@ -1,0 +1,56 @@
+"""Put the jars of Spark NLP into this environment's own Spark; `make spark-nlp` runs it, once.
+
+How jars are found, checked and installed is jobs/set_up/set_up_spark.py's, which ones are is
+conf/spark_nlp_jars.py's. spark-submit starts the JVM before any Python of ours runs, so no job can
+bring them later, and no job fetches anything.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import subprocess
+import sys
+
+from conf.spark_nlp_jars import LEFT_OUT, SPARK_LINE, SPARK_NLP_JARS
+from jobs.set_up.set_up_spark import RESOLVE_SECONDS, SetUpError, find_spark_home, set_up
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 done, 1 no answer in time, 2 not to be had for this environment."""
+    parser = argparse.ArgumentParser(
+        description="Put the jars of Spark NLP (151 MB) into this environment."
+    )
+    parser.add_argument(
+        "--ivy-settings",
+        default=os.environ.get("CLINSPAN_IVY_SETTINGS"),
+        help="Ivy settings file that names your mirror (default: $CLINSPAN_IVY_SETTINGS)",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        spark_home = find_spark_home()
+        _refuse_other_lines(importlib.metadata.version("pyspark"))
+        changed = set_up(spark_home, SPARK_NLP_JARS, LEFT_OUT, options.ivy_settings)
+    except SetUpError as error:
+        print(f"set_up_spark_nlp: {error}", file=sys.stderr)
+        return 2
+    except subprocess.TimeoutExpired:
+        print(
+            f"set_up_spark_nlp: Ivy gave no answer in {RESOLVE_SECONDS} s; try again",
+            file=sys.stderr,
+        )
+        return 1
+    if changed:
+        print(f"Spark NLP: {', '.join(changed)}")
+    return 0
+
+
+def _refuse_other_lines(spark_version: str) -> None:
+    if not spark_version.startswith(f"{SPARK_LINE}."):
+        raise SetUpError(
+            f"Spark NLP's jars are for Spark {SPARK_LINE}, and this environment has pyspark "
+            f"{spark_version}: a pair with it has not been run by us; use LANE=default"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

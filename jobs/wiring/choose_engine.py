@@ -1,0 +1,57 @@
+"""Which engine scores the windows of a run, and the fingerprint of what it predicts."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pyspark.sql import SparkSession
+
+from conf.setting_sections import ModelSettings
+from jobs.export_model import cached_export
+from jobs.wiring.ship_to_executors import ship_model
+from pipelines.scoring.spark_nlp_engine import (
+    SparkNlpEngine,
+    refuse_other_environments,
+    spark_nlp_fingerprint,
+)
+from pipelines.scoring.torch_engine import Engine, TorchEngine
+from pipelines.spark.concurrency import in_background
+from udfs.package.model_package import ModelManifest
+
+
+def choose_engine(model: ModelSettings, manifest: ModelManifest) -> tuple[Engine, str]:
+    """The engine that the settings name, and the fingerprint under which predictions are kept.
+
+    Raises:
+        InputError: the engine does not run in this environment, or cannot run this package.
+    """
+    folder = model.folder.absolute()
+    if model.engine == "spark_nlp":
+        refuse_other_environments()
+        onnx = cached_export(folder, manifest)
+        engine = SparkNlpEngine(onnx, folder, manifest, model.tokens_per_batch)
+        return engine, spark_nlp_fingerprint(manifest.fingerprint)
+    torch_engine = TorchEngine(
+        folder=folder,
+        fingerprint=manifest.fingerprint,
+        device=model.device,
+        precision=model.precision,
+        tokens_per_batch=model.tokens_per_batch,
+        buffer_windows=model.buffer_windows,
+        hang_seconds=model.hang_seconds,
+    )
+    return torch_engine, manifest.fingerprint
+
+
+def open_engine(spark: SparkSession, engine: Engine, distribute: str) -> Engine:
+    """The engine with its model where it runs, before anything is written.
+
+    Raises:
+        InputError: this session cannot run it.
+    """
+    if isinstance(engine, SparkNlpEngine):
+        engine.load(spark)
+    ready = ship_model(spark, engine, distribute)
+    if isinstance(ready, TorchEngine):
+        in_background(partial(ready.warm_up, spark))
+    return ready

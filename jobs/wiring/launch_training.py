@@ -1,0 +1,47 @@
+"""Starts a training job's file in several processes on this machine, by Spark's TorchDistributor.
+
+Owns the session that the distributor asks for. The processes find each other by the environment
+that torchrun sets (see `training/loop/processes.py`); `training/` itself knows nothing of Spark.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from udfs.errors import ClinspanError, InputError
+
+
+def is_worker() -> bool:
+    """Whether this process is one of those that were started together."""
+    return "WORLD_SIZE" in os.environ
+
+
+def check_processes(processes: int, device: str) -> None:
+    """Raises InputError where so many processes cannot train on this device."""
+    if processes < 1:
+        raise InputError(f"--processes {processes} must be at least 1")
+    if device != "cpu":
+        raise InputError(f"--processes {processes} is for --device cpu, not {device}")
+
+
+def launch_workers(job: Path, words: list[str], processes: int, output: Path) -> None:
+    """Runs the job's file with these arguments in each process, and waits for its output.
+
+    Raises ClinspanError where one of them failed; it has said why.
+    """
+    from pyspark.ml.torch.distributor import TorchDistributor
+    from pyspark.sql import SparkSession
+
+    # The distributor asks for a session, and uses no executor of it in local mode.
+    session = SparkSession.builder.master("local[1]").appName("clinspan-training").getOrCreate()
+    try:
+        distributor = TorchDistributor(num_processes=processes, local_mode=True, use_gpu=False)
+        distributor.run(str(job.resolve()), *words)
+    except RuntimeError:
+        pass
+    finally:
+        session.stop()
+    # Spark's wrapper of torchrun (3.5.9) ends well also where torchrun fails: its exit is no sign.
+    if not output.exists():
+        raise ClinspanError("a training process failed; what it said stands above")

@@ -1,0 +1,119 @@
+"""Puts what executors need within their reach: the model package, and over Spark Connect our code.
+
+On one machine, and where every machine mounts its folder, a package is used as it is. Elsewhere it
+travels as an archive through Spark, which fetches it once for each executor, unpacks it before the
+executor's first task and removes it with the application. That works alike on a standalone cluster,
+YARN, Kubernetes and over Spark Connect, needs no storage that Python on an executor could read,
+leaves nothing behind, and reaches executors that join later. Whoever loads it checks every digest.
+
+Archives have no other way into a session than the SparkContext, but over Spark Connect.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql.utils import is_remote
+
+from pipelines.scoring.torch_engine import Engine, TorchEngine, is_local
+from udfs.package.model_package import MANIFEST, load_manifest
+
+# What Python workers import of ours.
+WORKER_PACKAGES = ("pipelines", "udfs")
+# Databricks shows both to every executor.
+_MOUNTED = ("/Volumes/", "/dbfs/")
+# The oldest time that a zip file can hold. Equal content makes equal archives: a session of Spark
+# Connect refuses another file under a name that it has seen.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def ship_code(spark: SparkSession) -> None:
+    """Sends our packages to the workers of a Spark Connect session: it has no ``--py-files``."""
+    sources = {
+        f"{package}/{file.name}": file
+        for package in WORKER_PACKAGES
+        for file in files(package).iterdir()
+        if file.name.endswith(".py")
+    }
+    spark.addArtifacts(str(_archive("clinspan-code.zip", sources)), pyfile=True)
+
+
+def ship_model(spark: SparkSession, engine: Engine, distribute: str = "auto") -> Engine:
+    """An engine whose package every executor can read.
+
+    Args:
+        spark: the session whose executors will use it.
+        engine: with the package on the driver; one that needs none on executors is left as it is.
+        distribute: ``in_place``, ``ship`` or ``auto``; ``conf/defaults.yaml`` says what they mean.
+
+    Raises:
+        ModelPackageError: the package is not usable any more.
+    """
+    if not isinstance(engine, TorchEngine) or distribute == "in_place":
+        return engine
+    if distribute == "auto" and _is_seen(spark, engine.folder):
+        return engine
+    # The manifest holds the digest of every other file.
+    digest = hashlib.sha256((engine.folder / MANIFEST).read_bytes()).hexdigest()
+    folder = f"clinspan-model-{digest[:16]}"
+    names = (MANIFEST, *load_manifest(engine.folder).files)
+    parts = {name: engine.folder / name for name in names}
+    archive = f"{_archive(f'{folder}.zip', parts)}#{folder}"
+    if is_remote():
+        spark.addArtifacts(archive, archive=True)
+    else:
+        spark.sparkContext.addArchive(archive)
+    return replace(engine, archive=folder)
+
+
+def _modules(folder: Traversable, inside: str) -> dict[str, Traversable]:
+    """Every module of a package, sub-folders included, by its path in an archive."""
+    found: dict[str, Traversable] = {}
+    for entry in folder.iterdir():
+        path = f"{inside}/{entry.name}"
+        if entry.is_dir():
+            found |= _modules(entry, path)
+        elif entry.name.endswith(".py"):
+            found[path] = entry
+    return found
+
+
+def _is_seen(spark: SparkSession, folder: Path) -> bool:
+    """Whether executors surely see a folder of the driver's."""
+    if str(folder).startswith(_MOUNTED):
+        return True
+    # The server of a Spark Connect session may be another machine.
+    return not is_remote() and is_local(spark)
+
+
+def _archive(name: str, parts: Mapping[str, Traversable]) -> Path:
+    """A zip file with these files, which are kept until the process ends."""
+    archive = _scratch() / name
+    if not archive.exists():
+        draft = archive.with_suffix(".draft")
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as out:
+            for inside, file in sorted(parts.items()):
+                entry = zipfile.ZipInfo(inside, date_time=_NO_TIME)
+                entry.external_attr = 0o644 << 16
+                out.writestr(entry, file.read_bytes())
+        draft.replace(archive)
+    return archive
+
+
+@cache
+def _scratch() -> Path:
+    """A private folder; Spark's driver serves archives from it as long as the session lives."""
+    folder = Path(tempfile.mkdtemp(prefix="clinspan-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -1,0 +1,1 @@
+"""Names of a root's tables in a catalog, and the views over them."""

@@ -1,0 +1,1 @@
+"""What a run will cost, from a sample of its notes."""

@@ -1,0 +1,1 @@
+"""MIMIC's own files into a Delta table of notes."""

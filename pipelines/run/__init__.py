@@ -1,0 +1,1 @@
+"""One run: which notes are due, in which order the steps come, the ledger last."""

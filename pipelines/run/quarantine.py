@@ -1,0 +1,39 @@
+"""Rows that no note is made of: written down once, with the rule that they broke, without text."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines import schemas
+from pipelines.run.run_record import RunRecord
+from pipelines.tables.row_writes import add_missing
+from pipelines.tables.table_root import TableRoot
+
+# The rule of a note in which a window kills, hangs or breaks the model.
+MODEL_FAILURE = "model_failure"
+
+
+def quarantine(spark: SparkSession, root: TableRoot, record: RunRecord, refused: DataFrame) -> int:
+    """Writes refused rows down, once however often they come.
+
+    Args:
+        spark: the session.
+        root: where the table is.
+        record: the run that refuses them.
+        refused: ``note_id, text_hash, rule, detail``; the detail without text.
+
+    Returns:
+        how many are refused, those that were written down in an earlier run among them.
+    """
+    rows = refused.dropDuplicates(["note_id", "text_hash", "rule"]).withColumns(
+        {
+            "row_hint": F.coalesce("note_id", "text_hash"),
+            "pipeline_fingerprint": F.lit(record.pipeline_fingerprint),
+            "run_id": F.lit(record.run_id),
+            "at": F.lit(record.start),
+        }
+    )
+    keys = ("row_hint", "text_hash", "rule", "pipeline_fingerprint")
+    add_missing(spark, root, schemas.QUARANTINED_NOTES, rows, keys)
+    return refused.count()

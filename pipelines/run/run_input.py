@@ -1,0 +1,130 @@
+"""The input of one run: found, read, judged and counted; and whether it stays as it is meanwhile.
+
+It does not know which notes are due, nor tables of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines.source.note_columns import map_columns, missing_parts
+from pipelines.source.note_selection import RowCounts, count_rows, judge_notes, with_text_hash
+from pipelines.source.note_source import (
+    NoteSource,
+    csv_files,
+    note_ids,
+    pin_source,
+    read_notes,
+    refuse_missing_columns,
+    unreadable_file,
+    why_unreadable,
+)
+from pipelines.source.source_files import FILE, SourceFile, refuse_changes
+from pipelines.spark.caching import kept
+from udfs.errors import ClinspanError, InputError
+
+
+@dataclass(frozen=True, slots=True)
+class RunInput:
+    """The rows of a source with a verdict on each (see ``note_selection.judge_notes``).
+
+    ``missing`` are the details whose columns the source does not have; ``files`` those that must
+    stay as they are until the rows are read for the last time.
+    """
+
+    source: NoteSource
+    rows: DataFrame
+    counts: RowCounts
+    missing: tuple[str, ...]
+    files: tuple[SourceFile, ...]
+
+    def refuse_changes(self, spark: SparkSession) -> None:
+        """Raises ``SourceChangedError`` where the rows may not be those that were counted."""
+        refuse_changes(spark, self.source.describe(), self.files)
+
+    def cause_of(self, spark: SparkSession, error: BaseException) -> BaseException:
+        """The error of a run, or that its input changed, where that explains it."""
+        if isinstance(error, ClinspanError) or not isinstance(error, Exception):
+            return error
+        try:
+            self.refuse_changes(spark)
+        except ClinspanError as changed:
+            return changed
+        except Exception:  # what broke the run may have broken this as well
+            return error
+        return error
+
+
+@contextmanager
+def open_input(
+    spark: SparkSession,
+    source: NoteSource,
+    key: bytes,
+    max_characters: int,
+    raw: DataFrame | None = None,
+) -> Iterator[RunInput]:
+    """Reads a source once, and gives its rows for as long as the context lasts.
+
+    Args:
+        spark: the session.
+        source: where the notes are.
+        key: for the hashes of texts.
+        max_characters: longer notes are refused.
+        raw: rows of the source, where they come from a stream of it.
+
+    Raises:
+        InputError: there are no notes, or they cannot be read; nothing was written.
+    """
+    csv: tuple[SourceFile, ...] = ()
+    is_part = source.is_part or raw is not None
+    may_change = source.limit is not None or raw is not None
+    if raw is None:
+        source = pin_source(spark, source)
+        if source.changed_only and source.version is None:
+            raise InputError(
+                f"changed_only reads what came into a Delta table, and {source.describe()} is "
+                "none: leave --changed-only out, or import the notes (jobs/import_notes.py)"
+            )
+        csv = csv_files(source)
+        raw = read_notes(spark, source)
+    chosen = choose_rows(map_columns(raw, source.columns), source)
+    judged = judge_notes(with_text_hash(spark, chosen, key), max_characters)
+    # A limit may choose other rows each time it is computed.
+    with kept(judged) if may_change else nullcontext(judged) as rows:
+        counts = _counted(source, rows)
+        if not counts.rows_read and not is_part:
+            raise InputError(f"{source.describe()} holds no notes: it must have at least one")
+        refuse_missing_columns(spark, source, counts.doubtful)
+        missing = missing_parts(raw, source.columns)
+        yield RunInput(source, rows.drop(FILE), counts, missing, counts.files or csv)
+
+
+def choose_rows(rows: DataFrame, source: NoteSource) -> DataFrame:
+    """Mapped rows of the times and up to the number that a source names, withdrawn ones marked."""
+    for limit, is_inside in (
+        (source.since, F.col("storetime") >= F.lit(source.since).cast("timestamp")),
+        (source.until, F.col("storetime") < F.lit(source.until).cast("timestamp")),
+    ):
+        if limit is not None:
+            rows = rows.where(F.col("storetime").isNull() | is_inside)
+    if source.withdrawn_ids:
+        ids = note_ids(rows.sparkSession, source.withdrawn_ids)
+        listed = F.broadcast(ids.withColumn("_listed", F.lit(True)))
+        rows = rows.join(listed, on="note_id", how="left")
+        is_listed = F.coalesce("_listed", F.lit(False))
+        rows = rows.withColumn("withdrawn", F.col("withdrawn") | is_listed).drop("_listed")
+    return rows if source.limit is None else rows.limit(source.limit)
+
+
+def _counted(source: NoteSource, judged: DataFrame) -> RowCounts:
+    try:
+        return count_rows(judged)
+    except Exception as error:
+        if unreadable_file(error) is None:
+            raise
+        raise InputError(why_unreadable(source, error)) from None

@@ -1,0 +1,219 @@
+"""Distinct windows → predictions: what is scored, by which engine, in which order.
+
+An engine is a function from ``window_hash, text`` rows to prediction rows. This module knows how
+Spark hands work to Python workers, and over how many tasks; the model itself comes from
+``udfs.classifiers.model_loading``, torch or spaCy with it, on the workers only.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark import SparkFiles, TaskContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines import schemas
+from udfs.annotation.note_annotation import Classifier
+from udfs.classifiers.model_loading import check_package
+from udfs.errors import ModelPackageError
+
+Engine = Callable[[DataFrame], DataFrame]
+HANG_SECONDS = 120.0
+# A partition of the inference stage holds about this much text, so that no task grows with the run.
+PARTITION_CHARACTERS = 16_000_000
+# As many rows, so that each of the partitions that Spark makes by itself has one.
+SLOT_ROWS = 10_000
+# So many notes at least are a partition's, where they are spread: fewer are done before a shuffle
+# of their texts would pay, and would be many small files.
+NOTES_A_PARTITION = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TorchEngine:
+    """Scores windows inside Spark's Python workers, through Arrow: with torch, or with spaCy where
+    the package is one of spaCy's.
+
+    Args:
+        folder: the model package on the driver and, without ``archive``, on every executor.
+        fingerprint: of that package; a worker that finds another one refuses to work.
+        device: ``auto``, ``cpu`` or ``cuda`` (the GPU that Spark assigned to the task).
+        precision: ``auto``, ``float32`` or ``bfloat16``.
+        tokens_per_batch: most word-pieces in one forward pass, special tokens included.
+        buffer_windows: windows that a worker sorts by length at a time.
+        hang_seconds: longer than this no forward pass takes: the worker is ended.
+        model: the name of the package.
+        archive: the folder that Spark made of the shipped package below the files of each executor
+            (see ``jobs.wiring.ship_to_executors``); None: the package is not shipped.
+    """
+
+    folder: Path
+    fingerprint: str
+    device: str = "auto"
+    precision: str = "auto"
+    tokens_per_batch: int = 4096
+    buffer_windows: int = 4096
+    hang_seconds: float = HANG_SECONDS
+    model: str = ""
+    archive: str | None = None
+
+    @classmethod
+    def from_package(cls, folder: str | PathLike[str], **options: Any) -> TorchEngine:
+        """The engine of a model package on this machine; ``options`` are the other arguments.
+
+        Raises:
+            ModelPackageError: the package is missing, altered or of another architecture.
+        """
+        place = Path(folder).absolute()
+        manifest = check_package(place)
+        return cls(place, manifest.fingerprint, model=manifest.name, **options)
+
+    def __call__(self, windows: DataFrame) -> DataFrame:
+        """``window_hash, text`` → ``schemas.PREDICTION``, one row for each."""
+        return windows.select("window_hash", "text").mapInArrow(self._score, schemas.PREDICTION)
+
+    def _score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from udfs.classifiers.isolation import IsolatedClassifier
+        from udfs.classifiers.watchdog import WatchedClassifier
+        from udfs.stages.arrow_stages import classify_batches
+
+        task = TaskContext.get()
+        if task is None or not task.attemptNumber():
+            watched = WatchedClassifier(self.classifier(), self.hang_seconds)
+            yield from classify_batches(batches, watched, self.buffer_windows)
+            return
+        # A task that failed may hold a window that kills the model.
+        with IsolatedClassifier(self.loader(), self.hang_seconds) as isolated:
+            yield from classify_batches(batches, isolated, self.buffer_windows)
+
+    def warm_up(self, spark: SparkSession) -> None:
+        """Has Python workers of free slots begin to load the model, before anything is to score.
+
+        For local masters: there the workers are the driver's own, and torch takes seconds to
+        import. It goes on beside the reading of notes and holds no slot. Elsewhere it does nothing,
+        so that no executor is asked for before it is known whether there is work.
+        """
+        if is_local(spark):
+            # Spark's own number of partitions is that of the slots, and needs no query to be known.
+            rows = spark.range(SLOT_ROWS).mapInArrow(self._load_ahead, "id long")
+            rows.write.format("noop").mode("overwrite").save()
+
+    def _load_ahead(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from udfs.classifiers.model_loading import load_ahead
+
+        load_ahead(self.loader())
+        yield from batches
+
+    def classifier(self) -> Classifier:
+        """The model in a Python worker, loaded once however many tasks and stages ask for it."""
+        return self.loader()()
+
+    def loader(self) -> Callable[[], Classifier]:
+        """What loads the model, in this Python worker or in a process that it starts."""
+        from udfs.classifiers.model_loading import load_once
+
+        task = TaskContext.get()
+        return partial(
+            load_once,
+            self._package(),
+            self.fingerprint,
+            _assigned_device(self.device, task),
+            self.precision,
+            threads=task.cpus() if task else 1,
+            tokens_per_batch=self.tokens_per_batch,
+        )
+
+    def _package(self) -> Path:
+        """Where the package lies on this machine."""
+        if self.archive is not None:
+            return Path(SparkFiles.get(self.archive))
+        if not self.folder.is_dir():
+            raise ModelPackageError(
+                f"no model package at {self.folder} on the executor {socket.gethostname()}: every "
+                "machine must have it at that path, or model.distribute must be ship"
+            )
+        return self.folder
+
+
+def _assigned_device(device: str, task: TaskContext | None) -> str:
+    """The GPU whose address Spark gave to this task, read anew in every task.
+
+    Raises:
+        InputError: Spark assigned one that torch does not see: the CPU would be a silent surprise.
+    """
+    gpus = task.resources().get("gpu") if task and device != "cpu" else None
+    if not gpus:
+        return device
+    from udfs.network.devices import promised_gpu
+
+    return promised_gpu(gpus.addresses[0])
+
+
+def is_local(spark: SparkSession) -> bool:
+    """Whether the executors are on the machine of Spark's driver."""
+    return str(spark.conf.get("spark.master", "")).startswith("local")
+
+
+def task_slots(spark: SparkSession) -> int:
+    """How many tasks run at a time, as Spark plans it, without the SparkContext."""
+    partitions = spark.range(SLOT_ROWS).select(F.spark_partition_id().alias("p")).distinct()
+    return max(1, partitions.count())
+
+
+def size_of(rows: DataFrame) -> tuple[int, int]:
+    """How many rows there are, and the code points of all their texts."""
+    size = rows.agg(F.count(F.lit(1)), F.sum(F.length("text"))).first()
+    return (int(size[0]), int(size[1] or 0)) if size else (0, 0)
+
+
+def spread(notes: DataFrame, count: int, partitions: int, slots: int) -> DataFrame:
+    """The notes over all slots, where they come in fewer partitions: one file is often one of them.
+
+    All that is done with notes before and after the model would be one task's work.
+
+    Args:
+        notes: with ``note_id``.
+        count: how many these are.
+        partitions: of their source.
+        slots: see ``task_slots``.
+    """
+    wanted = min(slots, count // NOTES_A_PARTITION)
+    return notes if wanted <= partitions else notes.repartition(wanted, "note_id")
+
+
+def partitions_for(slots: int, characters: int) -> int:
+    """Partitions of the inference stage for so much text: a multiple of what runs at a time."""
+    return max(slots, slots * -(-characters // (slots * PARTITION_CHARACTERS)))
+
+
+def distinct_windows(windows: DataFrame, known: DataFrame | None, partitions: int) -> DataFrame:
+    """Each window text once, without those whose hash stands in ``known``.
+
+    The explicit partition count after the anti-join keeps adaptive execution from collapsing the
+    stage into one task, and ``dropDuplicates`` over it needs no second shuffle.
+    """
+    wanted = windows.select("window_hash", "text")
+    if known is not None:
+        wanted = wanted.join(known.select("window_hash"), on="window_hash", how="left_anti")
+    return wanted.repartition(partitions, "window_hash").dropDuplicates(["window_hash"])
+
+
+def hash_range(windows: DataFrame, begin: float, end: float) -> DataFrame:
+    """The windows whose hash lies in a part ``[begin, end)`` of the space, 0 to 1.
+
+    Keyed hashes are uniform, so this is a random sample of that share, the same in every run.
+    """
+    column = F.col("window_hash")
+    chosen = windows.where(column >= _hash_at(begin))
+    return chosen if end >= 1 else chosen.where(column < _hash_at(end))
+
+
+def _hash_at(fraction: float) -> str:
+    return f"{min(int(fraction * 2**32), 2**32 - 1):08x}" if fraction > 0 else ""

@@ -1,0 +1,1 @@
+"""Reading notes from any source and judging each row."""

@@ -1,0 +1,53 @@
+"""What came into a Delta table after a version, from its change data feed.
+
+Rows that were put in and not taken out again, in whatever order and number; rows that were only
+taken out are none. It does not know what the columns mean, nor which version was read last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines.tables.table_root import quote
+
+_PUT_IN = ("insert", "update_postimage")
+
+
+def read_changes(
+    spark: SparkSession, path: str | None, table: str | None, since: int, until: int
+) -> DataFrame:
+    """The change data of the versions after ``since``, up to ``until``.
+
+    Args:
+        spark: the session.
+        path: of the table, or None.
+        table: its name in SQL, where it has no path.
+        since: less than ``until``.
+        until: a version that there is.
+    """
+    options = {
+        "readChangeFeed": "true",
+        "startingVersion": str(since + 1),
+        "endingVersion": str(until),
+    }
+    reader = spark.read.format("delta").options(**options)
+    return reader.table(str(table)) if path is None else reader.load(path)
+
+
+def net_rows(changes: DataFrame, names: Collection[str]) -> DataFrame:
+    """Change data → the rows that stand at its end.
+
+    Args:
+        changes: as Delta gives them, in a batch or a stream's micro-batch.
+        names: the columns that matter, in lower case. Without the others an update that changed
+            none of them cancels out.
+    """
+    columns = [quote(name) for name in changes.columns if name.lower() in names]
+    is_put_in = reduce(lambda a, b: a | b, (F.col("_change_type") == kind for kind in _PUT_IN))
+    put_in = changes.where(is_put_in).select(*columns)
+    taken_out = changes.where(~is_put_in).select(*columns)
+    return put_in if taken_out.isEmpty() else put_in.exceptAll(taken_out)

@@ -1,0 +1,1 @@
+"""Where the tables are, what they hold, and how a note's rows are replaced."""

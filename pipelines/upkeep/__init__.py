@@ -1,0 +1,1 @@
+"""Care of tables that exist: purge, release, maintain, upgrade, history."""

@@ -1,0 +1,65 @@
+"""Takes notes out of quarantine, so that the next run judges them anew.
+
+It does not know the notes, nor whether they are sound now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines import schemas
+from pipelines.run.quarantine import MODEL_FAILURE
+from pipelines.run.run_lease import hold_for_upkeep
+from pipelines.tables.existing_tables import find_tables, refuse_other_columns
+from pipelines.tables.row_writes import delete_rows, update_rows
+from pipelines.tables.table_root import TableRoot
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """How many rows of quarantine went, by rule, and how many failures of a model on a window."""
+
+    rows: Mapping[str, int]
+    failures: int
+
+
+def release_notes(spark: SparkSession, root: TableRoot, rules: tuple[str, ...]) -> Release:
+    """Removes the rows of these rules (none: of all) from quarantine.
+
+    The source is to be read as a whole by the next run, so no run is remembered as one from which
+    the next could go on.
+
+    Raises:
+        InputError: there are no tables, or of another release.
+        RootBusyError: a run is at work.
+    """
+    tables = find_tables(spark, root)
+    refuse_other_columns(tables)
+    with hold_for_upkeep(spark, root, "release_notes"):
+        return _release(spark, root, tables, rules)
+
+
+def _release(
+    spark: SparkSession, root: TableRoot, tables: Mapping[str, DataFrame], rules: tuple[str, ...]
+) -> Release:
+    rows = tables[schemas.QUARANTINED_NOTES.name]
+    chosen = rows.where(F.col("rule").isin(*rules)) if rules else rows
+    counts = {row["rule"]: row["count"] for row in chosen.groupBy("rule").count().collect()}
+    failures = 0
+    if not rules or MODEL_FAILURE in rules:
+        failed = tables[schemas.PREDICTIONS.name].where("failure IS NOT NULL")
+        failures = failed.count()
+        if failures:
+            keys = failed.select("window_hash", "model_fingerprint", "failure")
+            delete_rows(spark, root, schemas.PREDICTIONS, keys)
+    if counts or failures:
+        read = tables[schemas.RUNS.name].where("input_version IS NOT NULL").select("run_id")
+        forgotten = read.withColumn("input_version", F.lit(None).cast("long"))
+        update_rows(spark, root, schemas.RUNS, forgotten, "run_id")
+        # Last, so that a release that was killed is still there to be repeated.
+        delete_rows(spark, root, schemas.QUARANTINED_NOTES, chosen.select("rule"))
+    return Release(counts, failures)

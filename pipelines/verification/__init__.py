@@ -1,0 +1,1 @@
+"""Whether the tables are right: checks as data, and a note against its text."""

@@ -1,0 +1,1 @@
+"""Annotated documents: reading a corpus, mixing several, counting what they hold."""

@@ -1,0 +1,187 @@
+"""The form of an annotated corpus: documents, the mentions in them, and relations.
+
+Owns what every reader gives and every writer takes, the order of annotations, the policies for
+discontinuous mentions, and the digest that names what a model was trained on. Knows no file form;
+those stand in `training/corpora/forms/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from udfs.decoding.label_scheme import Span
+from udfs.errors import InputError
+
+# What may be done with discontinuous mentions where one piece is needed.
+REFUSE, COVER, PARTS_OF = "refuse", "cover", "parts"
+POLICIES = (REFUSE, COVER, PARTS_OF)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention(Span):
+    """A span as it was annotated: half-open code point offsets of its outermost characters.
+
+    `fragments` are the pieces of a discontinuous mention, in text order, with something between
+    each two; a mention in one piece has none. `attributes` are sorted pairs of name and value; the
+    value of a flag is empty. `concept_ids` are those of a vocabulary such as MeSH or UMLS, as the
+    corpus gives them: several where the mention is a composite of several concepts.
+    """
+
+    fragments: tuple[tuple[int, int], ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    concept_ids: tuple[str, ...] = ()
+
+    @property
+    def pieces(self) -> tuple[tuple[int, int], ...]:
+        """The fragments, or the one piece from begin to end."""
+        return self.fragments or ((self.begin, self.end),)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A labelled relation of two mentions of a document, by their places in `spans`."""
+
+    label: str
+    head: int
+    tail: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptRelation:
+    """A relation that a document states of two concepts, not of two mentions (CID in BC5CDR)."""
+
+    label: str
+    head: str
+    tail: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """One annotated text. Readers make it with `make_document`, which sees to the order.
+
+    `spans` stand in order of begin, end and label, as annotated: they may overlap and repeat.
+    """
+
+    doc_id: str
+    text: str
+    spans: tuple[Mention, ...]
+    relations: tuple[Relation, ...] = ()
+    concept_relations: tuple[ConceptRelation, ...] = ()
+
+
+def make_document(
+    doc_id: str,
+    text: str,
+    mentions: Sequence[Mention],
+    relations: Iterable[Relation] = (),
+    concept_relations: Iterable[ConceptRelation] = (),
+) -> Document:
+    """A document in canonical order. Relations name places in `mentions` and are renumbered."""
+    order = sorted(range(len(mentions)), key=lambda place: _order_of(mentions[place]))
+    place_of = {old: new for new, old in enumerate(order)}
+    renumbered = (
+        Relation(relation.label, place_of[relation.head], place_of[relation.tail])
+        for relation in relations
+    )
+    return Document(
+        doc_id,
+        text,
+        tuple(mentions[place] for place in order),
+        tuple(sorted(renumbered, key=lambda r: (r.head, r.tail, r.label))),
+        tuple(sorted(concept_relations, key=lambda r: (r.label, r.head, r.tail))),
+    )
+
+
+def _order_of(mention: Mention) -> tuple[object, ...]:
+    """Mentions that are equal in all this keep the order of the file."""
+    return (
+        *(mention.begin, mention.end, mention.label),
+        *(mention.fragments, mention.attributes, mention.concept_ids),
+    )
+
+
+def join_pieces(pieces: Sequence[tuple[int, int]], label: str) -> Mention:
+    """A mention of pieces in text order, the one-piece form where there is only one."""
+    fragments = tuple(pieces) if len(pieces) > 1 else ()
+    return Mention(pieces[0][0], pieces[-1][1], label, fragments=fragments)
+
+
+def discontinuous_mentions(documents: Iterable[Document]) -> int:
+    """How many mentions have more than one piece."""
+    return sum(bool(span.fragments) for document in documents for span in document.spans)
+
+
+def resolve_discontinuous(documents: Sequence[Document], policy: str) -> list[Document]:
+    """The same documents with every mention in one piece.
+
+    `cover` takes the outermost span, so also the words between; `parts` makes each fragment a
+    mention of its own with the label, attributes and ids of the whole, and relations go to the
+    first; `refuse` raises InputError where there is a discontinuous mention.
+    """
+    count = discontinuous_mentions(documents)
+    if count and policy == REFUSE:
+        raise InputError(
+            f"{count} discontinuous mentions, which have to be one piece here: convert the corpus "
+            f"with jobs/convert_corpus.py --discontinuous {COVER} (the outermost span) or "
+            f"{PARTS_OF} (each fragment a mention)"
+        )
+    return [_in_one_piece(document, policy) for document in documents]
+
+
+def _in_one_piece(document: Document, policy: str) -> Document:
+    if not any(span.fragments for span in document.spans):
+        return document
+    mentions: list[Mention] = []
+    first_of: list[int] = []
+    for span in document.spans:
+        first_of.append(len(mentions))
+        pieces = span.pieces if policy == PARTS_OF else ((span.begin, span.end),)
+        mentions += [replace(span, begin=b, end=e, fragments=()) for b, e in pieces]
+    relations = (Relation(r.label, first_of[r.head], first_of[r.tail]) for r in document.relations)
+    return make_document(
+        document.doc_id, document.text, mentions, relations, document.concept_relations
+    )
+
+
+def digest_documents(documents: Iterable[Document]) -> str:
+    """sha256 of ids, texts and spans in order: the same annotations give the same digest from
+    whatever form they were read. A span that is given twice counts once.
+    """
+    digest = hashlib.sha256()
+    for document in documents:
+        spans = list(dict.fromkeys((span.begin, span.end, span.label) for span in document.spans))
+        digest.update(json.dumps([document.doc_id, document.text, spans]).encode("ascii"))
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def labels_of(documents: Iterable[Document]) -> list[str]:
+    """The labels that occur, sorted."""
+    return sorted({span.label for document in documents for span in document.spans})
+
+
+def with_labels(documents: Iterable[Document], labels: Sequence[str]) -> list[Document]:
+    """The documents with their mentions of these labels alone, and without relations.
+
+    Raises:
+        InputError: no document has a mention of one of the labels.
+    """
+    documents = list(documents)
+    annotated = labels_of(documents)
+    if unknown := sorted(set(labels) - set(annotated)):
+        raise InputError(
+            f"no document has a mention of {', '.join(unknown)}: labels must be of "
+            f"{', '.join(annotated)}"
+        )
+    return [
+        replace(
+            document,
+            spans=tuple(span for span in document.spans if span.label in labels),
+            relations=(),
+            concept_relations=(),
+        )
+        for document in documents
+    ]

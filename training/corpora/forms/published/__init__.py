@@ -1,0 +1,1 @@
+"""Annotation forms in which published corpora come."""

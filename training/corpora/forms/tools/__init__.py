@@ -1,0 +1,1 @@
+"""Annotation forms that annotation tools and libraries write."""

@@ -1,0 +1,1 @@
+"""Encoders to start from, and training them on masked words."""

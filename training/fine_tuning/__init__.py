@@ -1,0 +1,1 @@
+"""A whole training: the epochs, what is observed, several seeds."""

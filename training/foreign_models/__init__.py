@@ -1,0 +1,1 @@
+"""A token classifier of somebody else into a package of ours."""

@@ -1,0 +1,1 @@
+"""Invented corpora in the form of real ones that need an agreement."""

@@ -1,0 +1,1 @@
+"""One training step and its exact state: checkpoints, resumption, several processes."""

@@ -1,0 +1,1 @@
+"""Writing a model package, its card, its exports, its publication."""

@@ -1,0 +1,173 @@
+"""The mean of several packages' weights as one package, whole or not at all.
+
+Owns which packages may be averaged, a shift of the mean towards the tag O, and what is told of them
+afterwards. Packages that began as one model lie in one basin of the loss, so that their mean is a
+model too, and often a better one, for the time of one (Wortsman et al. 2022, arXiv:2203.05482);
+nobody can see from files whether it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from training.examples.teachers import descent
+from training.package.card_metadata import split_card
+from training.package.model_card import CARD, OWN_ROWS, made_rows, render_card
+from training.package.package_writing import write_whole
+from udfs.decoding.score_calibration import UNCALIBRATED
+from udfs.errors import InputError
+from udfs.network.encoder import needed_tensors, read_tensors, refuse_misfits
+from udfs.package.encoder_config import EncoderConfig
+from udfs.package.model_package import (
+    CONFIG,
+    ENCODER,
+    TOKENIZER,
+    WEIGHTS,
+    ModelManifest,
+    load_manifest,
+)
+
+_BIAS = "classifier.bias"
+# What two packages must agree in, and what a message calls it.
+_SAME = {
+    "labels": "tags",
+    "label_scheme": "kind of tags",
+    "decoding": "decoding",
+    "max_wordpieces": "longest input",
+    "overlap": "overlap",
+}
+_SAME_FILES = {CONFIG: "network", TOKENIZER: "tokenizer"}
+
+
+def write_averaged(
+    sources: Sequence[Path],
+    target: Path,
+    command: str,
+    name: str | None = None,
+    outside_bias: float = 0.0,
+) -> ModelManifest:
+    """Writes the package of the mean weights; all but weights, manifest and card is the first's.
+
+    Each tensor is averaged in float32 and gets the type that it has in the first. Neither scores
+    nor a calibration of the sources are taken over: they are of other weights.
+
+    Args:
+        sources: two packages or more, of one network, tokenizer, tags and window rule.
+        target: a new folder.
+        command: what the card says it was made by.
+        name: of the model; None: that of the folder.
+        outside_bias: added to the bias of the tag O, so in logits: above 0 fewer mentions are
+            found, and more of them are right.
+
+    Raises:
+        InputError: the bias is no number, the packages differ, one is named twice, or ``target``
+            exists.
+        ModelPackageError: one is no sound package, or its weights do not fit its config.
+    """
+    if not math.isfinite(outside_bias):
+        raise InputError(f"the bias of O must be a number of logits, not {outside_bias}")
+    manifests = [load_manifest(folder) for folder in sources]
+    _refuse_misfits(sources, manifests)
+    digests = {manifest.training_data_digest for manifest in manifests}
+    first = manifests[0]
+    averaged = dataclasses.replace(
+        first,
+        name=name or target.resolve().name,
+        files={},
+        base_model=", ".join(dict.fromkeys(manifest.base_model for manifest in manifests)),
+        training_data_digest=digests.pop() if len(digests) == 1 else "",
+        scores={},
+        calibration=UNCALIBRATED,
+        learnt_from=tuple(descent((folder, "averaged") for folder in sources)),
+    )
+    cards = [
+        (folder / CARD).read_text(encoding="utf-8") if CARD in manifest.files else ""
+        for folder, manifest in zip(sources, manifests, strict=True)
+    ]
+    weights = _mean(sources, len(first.labels))
+    weights[_BIAS][first.labels.index("O")] += outside_bias
+
+    def fill(draft: Path) -> None:
+        for file in first.files:
+            if file not in (WEIGHTS, CARD):
+                shutil.copyfile(sources[0] / file, draft / file)
+        save_file(weights, draft / WEIGHTS, metadata={"format": "pt"})
+        facts = {
+            "Weights": f"the mean of those of {len(sources)} models",
+            "Command": f"`{command}`",
+        }
+        if outside_bias:
+            facts["Bias of O"] = f"{outside_bias:+g} logits"
+        facts |= _facts_of_sources(manifests, cards)
+        datasets = dict.fromkeys(
+            d for card in cards for d in split_card(card)[0].get("datasets", ())
+        )
+        (draft / CARD).write_text(render_card(averaged, facts, list(datasets)), encoding="utf-8")
+
+    return write_whole(target, averaged, fill)
+
+
+def _refuse_misfits(sources: Sequence[Path], manifests: Sequence[ModelManifest]) -> None:
+    if len(sources) < 2:
+        raise InputError("a mean needs two packages or more; name each with --model")
+    first = manifests[0]
+    prints = Counter(manifest.fingerprint for manifest in manifests)
+    for folder, manifest in zip(sources, manifests, strict=True):
+        if manifest.kind != ENCODER:
+            raise InputError(
+                f"{folder} is a package of {manifest.kind}: it has no weights to average"
+            )
+        if prints[manifest.fingerprint] > 1:
+            raise InputError(f"{folder} has the weights of another one that is named: name it once")
+        differing = [
+            said for key, said in _SAME.items() if getattr(manifest, key) != getattr(first, key)
+        ]
+        differing += [
+            said for file, said in _SAME_FILES.items() if manifest.files[file] != first.files[file]
+        ]
+        if differing:
+            raise InputError(
+                f"{folder} differs from {sources[0]} in {', '.join(differing)}: only packages that "
+                "began as the same model can be averaged"
+            )
+
+
+def _mean(sources: Sequence[Path], n_labels: int) -> dict[str, Tensor]:
+    sums: dict[str, Tensor] = {}
+    types: dict[str, torch.dtype] = {}
+    for folder in sources:
+        config = EncoderConfig.from_file(folder / CONFIG)
+        tensors = needed_tensors(read_tensors(folder / WEIGHTS), config)
+        refuse_misfits(folder, tensors, config, n_labels)
+        for name, tensor in tensors.items():
+            before = sums.get(name)
+            sums[name] = tensor.float() if before is None else before + tensor.float()
+            types.setdefault(name, tensor.dtype)
+    return {name: (total / len(sources)).to(types[name]) for name, total in sums.items()}
+
+
+def _facts_of_sources(manifests: Sequence[ModelManifest], cards: Sequence[str]) -> dict[str, str]:
+    """How the sources were made, from their cards: what they share once, the rest under a name."""
+    made = [
+        {key: value for key, value in made_rows(card).items() if key not in OWN_ROWS}
+        for card in cards
+    ]
+    shared = {
+        key: value for key, value in made[0].items() if all(m.get(key) == value for m in made)
+    }
+    own = {
+        f"{manifest.name}, {manifest.fingerprint[:8]}: {key}": value
+        for manifest, rows in zip(manifests, made, strict=True)
+        for key, value in rows.items()
+        if key not in shared
+    }
+    return {**{key: value for key, value in shared.items() if key != "Command"}, **own}

@@ -1,0 +1,1 @@
+"""Recognisers of spaCy: training them, and pipelines of spaCy into packages."""

@@ -1,0 +1,1 @@
+"""MLflow: runs, parameters, metrics and the registry."""

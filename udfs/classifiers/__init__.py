@@ -1,0 +1,1 @@
+"""A package loaded, guarded and called: texts in, predictions out."""

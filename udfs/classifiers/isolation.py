@@ -1,0 +1,139 @@
+"""Finds the windows that kill or hang the model, and lets all others pass.
+
+Owns a child process that holds the model and gets the windows in small chunks: a chunk whose child
+dies, raises or exceeds its time is halved until the one window that does it is left. The parent
+holds no model, so it outlives whatever happens to the child. It costs speed, so only a repeated
+attempt of a task works like this. It knows nothing of Spark, models or notes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from udfs.annotation.note_annotation import Classifier
+from udfs.classifiers.watchdog import watching
+from udfs.decoding.label_scheme import WindowFailure, WindowPrediction
+from udfs.errors import ClinspanError, PredictionError
+
+CHUNK_WINDOWS = 64
+# More than this in one task is no matter of single windows: the model or the machine is broken.
+MOST_FAILURES = 20
+# A long window takes longer; the slowest engine measured reads 4,000 characters a second.
+CHARACTERS_PER_SECOND = 500
+LOADING_SECONDS = 600
+# A child that hangs after its parent was killed ends itself so much later than its parent would.
+GRACE_SECONDS = 60
+READY = "ready"
+
+
+class IsolatedClassifier:
+    """A classifier in a child process of its own; a context manager.
+
+    Args:
+        load: makes the classifier in the child, where it is imported by name.
+        seconds: how long a chunk may take, beyond what its length explains.
+    """
+
+    def __init__(self, load: Callable[[], Classifier], seconds: float) -> None:
+        self._load = load
+        self._seconds = seconds
+        self._child: Any = None
+        self._pipe: Connection | None = None
+        self._failures = 0
+
+    def __enter__(self) -> IsolatedClassifier:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def predict(self, texts: Sequence[str]) -> list[WindowPrediction | WindowFailure]:
+        """One prediction or failure for each window text, in order.
+
+        Raises:
+            PredictionError: the model cannot be loaded, or so many windows fail that no window can
+                be the cause.
+        """
+        results: list[WindowPrediction | WindowFailure] = []
+        for begin in range(0, len(texts), CHUNK_WINDOWS):
+            results += self._bisect(texts[begin : begin + CHUNK_WINDOWS])
+        return results
+
+    def _bisect(self, texts: Sequence[str]) -> list[WindowPrediction | WindowFailure]:
+        answer = self._try(texts)
+        if not isinstance(answer, WindowFailure):
+            return [*answer]
+        if len(texts) == 1:
+            self._failures += 1
+            if self._failures > MOST_FAILURES:
+                raise PredictionError(
+                    f"the model failed ({answer.reason}) on more than {MOST_FAILURES} windows of "
+                    "one task, each alone: the cause is the model or the machine (memory?), not "
+                    "single notes; mend that and run again"
+                )
+            return [answer]
+        middle = len(texts) // 2
+        return self._bisect(texts[:middle]) + self._bisect(texts[middle:])
+
+    def _try(self, texts: Sequence[str]) -> list[WindowPrediction] | WindowFailure:
+        pipe = self._pipe or self._start()
+        limit = self._seconds + sum(map(len, texts)) / CHARACTERS_PER_SECOND
+        try:
+            pipe.send((list(texts), limit + GRACE_SECONDS))
+            if not pipe.poll(limit):
+                self._stop()
+                return WindowFailure("hung")
+            answer: list[WindowPrediction] | WindowFailure = pipe.recv()
+        except (EOFError, OSError):
+            self._stop()
+            return WindowFailure("died")
+        return answer
+
+    def _start(self) -> Connection:
+        # A new process, not a fork: neither CUDA nor a pool of threads survives being forked, and
+        # an earlier task may have left a model in this process.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, far_end = context.Pipe()
+        self._child = context.Process(target=_serve, args=(self._load, far_end), daemon=True)
+        self._child.start()
+        far_end.close()  # or the child's death would not be seen
+        try:
+            # Loading is not the fault of any window.
+            said = self._pipe.recv() if self._pipe.poll(LOADING_SECONDS) else "it took too long"
+        except (EOFError, OSError):
+            said = "its process died"
+        if said != READY:
+            self._stop()
+            raise PredictionError(f"the model cannot be loaded in a process of its own: {said}")
+        return self._pipe
+
+    def _stop(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child.join()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._child = self._pipe = None
+
+
+def _serve(load: Callable[[], Classifier], pipe: Connection) -> None:
+    try:
+        classifier = load()
+    except ClinspanError as error:
+        pipe.send(str(error))
+        return
+    pipe.send(READY)
+    while True:
+        try:
+            texts, seconds = pipe.recv()
+        except EOFError:
+            return
+        try:
+            with watching(seconds):
+                answer: object = classifier.predict(texts)
+        except Exception as error:
+            answer = WindowFailure(type(error).__name__)
+        pipe.send(answer)

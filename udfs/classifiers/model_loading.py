@@ -1,0 +1,131 @@
+"""Model package → classifier, whichever kind the package is of.
+
+Owns the choice by the manifest's ``kind`` and what a worker keeps loaded. What a kind needs (torch,
+spaCy) is imported with the first package of that kind, so a worker needs no more than its model.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from udfs.decoding.label_scheme import WindowPrediction
+from udfs.errors import ModelPackageError
+from udfs.package.encoder_config import EncoderConfig
+from udfs.package.model_package import CONFIG, SPACY, ModelManifest, load_manifest, read_manifest
+from udfs.package.spacy_config import SpacyConfig
+
+
+class PackageClassifier(Protocol):
+    """A loaded package."""
+
+    manifest: ModelManifest
+    tokens_per_batch: int
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its weights are."""
+        ...
+
+    def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
+        """One prediction for each window text, in order; nothing is truncated."""
+        ...
+
+    def use(self, threads: int, tokens_per_batch: int) -> None:
+        """Sets what may differ from one task of a worker to the next."""
+        ...
+
+
+def check_package(folder: Path) -> ModelManifest:
+    """The manifest of a package that this release can run, without loading its weights.
+
+    Raises:
+        ModelPackageError: the package is missing, altered or of another architecture.
+    """
+    manifest = load_manifest(folder)
+    if manifest.kind == SPACY:
+        SpacyConfig.from_file(folder / CONFIG)
+    else:
+        EncoderConfig.from_file(folder / CONFIG)
+    return manifest
+
+
+def load_classifier(
+    folder: Path,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int = 1,
+    tokens_per_batch: int = 4096,
+) -> PackageClassifier:
+    """Checks a package and loads it; see ``TokenClassifier.load`` for the arguments.
+
+    Raises:
+        ModelPackageError: the package is not usable.
+        InputError: ``device`` is none that the package runs on.
+    """
+    if read_manifest(folder).kind == SPACY:  # the classifier checks the files
+        from udfs.classifiers.spacy_classifier import SpacyClassifier
+
+        return SpacyClassifier.load(folder, device, tokens_per_batch)
+    from udfs.classifiers.token_classifier import TokenClassifier
+
+    return TokenClassifier.load(folder, device, precision, threads, tokens_per_batch)
+
+
+_LOADED: dict[tuple[str, str, str], PackageClassifier] = {}
+# A worker loads one model at a time: who needs it waits for the thread that began with it ahead.
+_LOADING = threading.Lock()
+
+
+def load_once(
+    folder: Path,
+    fingerprint: str,
+    device: str,
+    precision: str,
+    threads: int,
+    tokens_per_batch: int,
+) -> PackageClassifier:
+    """The classifier of this process for one model on one device: a worker outlives its tasks.
+
+    Raises:
+        ModelPackageError: the package is not usable, or is not the one with this fingerprint.
+    """
+    wanted = (fingerprint, device, precision)
+    with _LOADING:
+        if wanted not in _LOADED:
+            classifier = load_classifier(folder, device, precision, threads, tokens_per_batch)
+            if classifier.manifest.fingerprint != fingerprint:
+                raise ModelPackageError(
+                    f"the model package at {folder} is not the one that the driver read: put the "
+                    "same package at the same place on every machine"
+                )
+            # A worker that goes on with another model, or on another GPU, need not keep the last
+            # one, nor the memory on a GPU that is another worker's now.
+            _LOADED.clear()
+            if (torch := sys.modules.get("torch")) is not None:
+                torch.cuda.empty_cache()
+            _LOADED[wanted] = classifier
+        # Here, too, where it was loaded ahead: torch counts threads for each thread that asks.
+        _LOADED[wanted].use(threads, tokens_per_batch)
+        return _LOADED[wanted]
+
+
+def load_ahead(load: Callable[[], object]) -> None:
+    """Begins to load a model in a thread of this worker, which does other work meanwhile.
+
+    An error is told to nobody: ``load_once`` tries again when the model is needed, and says then
+    what is in the way.
+
+    Args:
+        load: calls ``load_once``.
+    """
+
+    def quiet() -> None:
+        with suppress(Exception):
+            load()
+
+    threading.Thread(target=quiet, daemon=True).start()

@@ -1,0 +1,1 @@
+"""From tags and probabilities to spans and scores."""

@@ -1,0 +1,1 @@
+"""Word-pieces, packing, the forward pass, the device it runs on."""

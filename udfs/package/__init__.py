@@ -1,0 +1,1 @@
+"""What a model package is, and the checks before it is used."""

@@ -1,0 +1,1 @@
+"""CSV and text files, read exactly."""

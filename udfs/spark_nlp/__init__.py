@@ -1,0 +1,1 @@
+"""Rows for Spark NLP, and its answers back into predictions."""

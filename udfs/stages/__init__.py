@@ -1,0 +1,1 @@
+"""Arrow batches in and out: the stages that Spark calls."""
