@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from jobs.command_line.exit_codes import DONE, exit_code
 from jobs.wiring.start_session import start_session
 from pipelines.benchmark.invented_frame import FIRST_DAY, invented_notes
-from pipelines.tables.table_root import error_class
+from pipelines.spark.error_names import error_class
 from udfs.benchmark.invented_notes import LINES, NotePlan
 from udfs.errors import InputError
 

@@ -20,7 +20,7 @@ from jobs.command_line.exit_codes import DONE, exit_code
 from jobs.display.show_run import console
 from jobs.wiring.start_session import start_session
 from pipelines.catalog.registration import Names, Registered, is_lasting, register_tables
-from pipelines.tables.table_root import local_path
+from pipelines.spark.names import local_path
 from udfs.errors import InputError
 
 APP_NAME = "clinspan-register-tables"

@@ -17,8 +17,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipelines import schemas
-from pipelines.scoring.torch_engine import Engine, TorchEngine, distinct_windows, task_slots
-from udfs.annotation.note_annotation import AnnotationSettings
+from pipelines.scoring.distinct_windows import distinct_windows
+from pipelines.scoring.torch_engine import Engine, TorchEngine
+from pipelines.spark.slots import task_slots
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import InputError
 from udfs.stages.arrow_stages import annotate_batches, segment_batches
 

@@ -19,8 +19,9 @@ from pyspark.sql.pandas.functions import pandas_udf
 
 from pipelines import schemas
 from pipelines.scoring.torch_engine import TorchEngine
-from udfs.annotation.note_annotation import AnnotationSettings, Classifier
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import InputError
+from udfs.spans import Classifier
 from udfs.stages.series_entities import FIELDS, entities_of_texts
 
 ENTITY_LIST = T.ArrayType(

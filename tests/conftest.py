@@ -57,7 +57,7 @@ class FakeClassifier:
     )
 
     def predict(self, texts: Sequence[str]) -> list:
-        from udfs.decoding.label_scheme import Span, WindowPrediction
+        from udfs.spans import Span, WindowPrediction
 
         predictions = []
         for text in texts:
@@ -142,8 +142,8 @@ def made_root(spark, fake_engine, tmp_path_factory: pytest.TempPathFactory) -> P
     shares a window with ``a``, and ``d`` of patient 2; ``e`` without entities of 3; ``long`` is
     quarantined.
     """
+    from pipelines.progress import Progress
     from pipelines.run.extraction_run import run_extraction
-    from pipelines.run.run_plan import Progress
     from tests.support.run_plans import plan_of
 
     folder = tmp_path_factory.mktemp("made")

@@ -18,13 +18,13 @@ from rich.console import Console
 
 from conf.faults import SettingsError
 from conf.strict_yaml import parse_yaml
-from jobs import export_model
 from jobs.command_line.exit_codes import fail
 from jobs.display import show_run
-from pipelines import schemas
+from jobs.wiring import onnx_cache
 from pipelines.source.note_columns import NoteColumns, map_columns
 from pipelines.source.note_source import NoteSource, read_notes
 from pipelines.source.source_files import FILE
+from pipelines.tables.definitions import TABLES, Table
 from tests.support.places import REPOSITORY, SHIPPED
 from udfs.errors import InputError, ModelPackageError, PredictionError
 from udfs.package.encoder_config import EncoderConfig
@@ -56,8 +56,8 @@ def documented() -> list[tuple[str, str, str, bool]]:
     ]
 
 
-@pytest.mark.parametrize("table", schemas.TABLES, ids=lambda table: table.name)
-def test_the_document_names_every_column_and_its_statistics(table: schemas.Table) -> None:
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_the_document_names_every_column_and_its_statistics(table: Table) -> None:
     rows = [row for row in documented() if row[0] == table.name]
     assert sorted(column for _, _, column, _ in rows) == sorted(table.schema.names)
     assert {kind for _, kind, _, _ in rows} <= KINDS
@@ -66,7 +66,7 @@ def test_the_document_names_every_column_and_its_statistics(table: schemas.Table
 
 def test_no_column_with_words_has_statistics() -> None:
     rows = documented()
-    assert {row[0] for row in rows} == {table.name for table in schemas.TABLES}
+    assert {row[0] for row in rows} == {table.name for table in TABLES}
     worded = [row for row in rows if row[1] in (TEXT, "words of the source")]
     assert ("entities", TEXT, "text", False) in worded
     assert not [row for row in worded if row[3]]
@@ -244,15 +244,15 @@ def test_an_altered_onnx_form_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         digests = {"model.onnx": sha256_of(target / "model.onnx")}
         (target / EXPORT_DIGESTS).write_text(json.dumps(digests))
 
-    monkeypatch.setattr(export_model, "_export", export)
-    folder = export_model.cached_export(tmp_path, manifest)
-    assert export_model.cached_export(tmp_path, manifest) == folder
+    monkeypatch.setattr(onnx_cache, "export", export)
+    folder = onnx_cache.cached_export(tmp_path, manifest)
+    assert onnx_cache.cached_export(tmp_path, manifest) == folder
     (folder / "model.onnx").write_bytes(b"grape")
     with pytest.raises(ModelPackageError, match="altered or cut off: remove that folder"):
-        export_model.cached_export(tmp_path, manifest)
+        onnx_cache.cached_export(tmp_path, manifest)
     (folder / EXPORT_DIGESTS).unlink()
     with pytest.raises(ModelPackageError, match="altered"):
-        export_model.cached_export(tmp_path, manifest)
+        onnx_cache.cached_export(tmp_path, manifest)
 
 
 # --- What a stranger's files can say ----------------------------------------------------------

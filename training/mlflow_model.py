@@ -14,9 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
 from udfs.package.model_package import ENCODER, MANIFEST, SPACY, load_manifest
+from udfs.spans import Span
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -1,8 +1,8 @@
 """The rows that leave a Python worker, as Arrow schemas, and the one way to build them.
 
 Spark matches the columns of ``mapInArrow`` by position and drops extra ones in silence, so every
-batch is built by name here and cast to its schema. ``pipelines/schemas.py`` holds the same as
-Spark types; a test keeps the two equal.
+batch is built by name here and cast to its schema. The columns of tables are declared in
+``table_columns``; ``pipelines/schemas.py`` has the same rows as Spark types.
 """
 
 from __future__ import annotations
@@ -11,71 +11,36 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-WINDOW = pa.schema(
-    [
-        pa.field("note_id", pa.string(), nullable=False),
-        pa.field("window_index", pa.int32(), nullable=False),
-        pa.field("begin", pa.int32(), nullable=False),
-        pa.field("end", pa.int32(), nullable=False),
-        pa.field("window_hash", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-    ]
-)
+from udfs import table_columns as tables
+from udfs.table_columns import BOOLEAN, INT, STRING, Column, columns_named, list_of, struct_of
 
-SPAN = pa.struct(
-    [
-        pa.field("begin", pa.int32(), nullable=False),
-        pa.field("end", pa.int32(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("score", pa.float32(), nullable=False),
-    ]
-)
 
-PREDICTION = pa.schema(
-    [
-        pa.field("window_hash", pa.string(), nullable=False),
-        pa.field("spans", pa.list_(pa.field("element", SPAN, nullable=False)), nullable=False),
-        pa.field("wordpieces", pa.int32(), nullable=False),
-        pa.field("unread_characters", pa.int32(), nullable=False),
-        # Why the model has no answer: then there are no spans and no word-pieces.
-        pa.field("failure", pa.string()),
-    ]
-)
+def _schema(columns: Sequence[Column], *own: pa.Field) -> pa.Schema:
+    """A stage's row: columns of a table, and what no table holds."""
+    return pa.schema([*(column.field for column in columns), *own])
 
-ENTITY = pa.struct(
-    [
-        pa.field("entity_id", pa.string(), nullable=False),
-        pa.field("begin", pa.int32(), nullable=False),
-        pa.field("end", pa.int32(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("entity_type", pa.string(), nullable=False),
-        pa.field("score", pa.float32(), nullable=False),
-    ]
-)
 
-ANNOTATED_NOTE = pa.schema(
-    [
-        pa.field("note_id", pa.string(), nullable=False),
-        pa.field("characters", pa.int32(), nullable=False),
-        pa.field("unread_characters", pa.int32(), nullable=False),
-        pa.field("windows", pa.int32(), nullable=False),
-        pa.field("wordpieces", pa.int32(), nullable=False),
-        pa.field("entities", pa.list_(pa.field("element", ENTITY, nullable=False)), nullable=False),
-    ]
+WINDOW = _schema(tables.NOTE_WINDOWS, pa.field("text", STRING, nullable=False))
+SPAN = struct_of(tables.SPAN)
+PREDICTION = _schema([c for c in tables.PREDICTIONS if c.name != "model_fingerprint"])
+ENTITY = struct_of(tables.MENTION)
+ANNOTATED_NOTE = _schema(
+    columns_named(
+        tables.PROCESSED_NOTES,
+        *("note_id", "characters", "unread_characters", "windows", "wordpieces"),
+    ),
+    pa.field("entities", list_of(ENTITY), nullable=False),
 )
 
 # What ``note_checks`` says of a note; ``is_known`` and ``sql_mismatches`` come from Spark.
-CHECKED_NOTE = pa.schema(
-    [
-        pa.field("note_id", pa.string(), nullable=False),
-        pa.field("is_known", pa.bool_(), nullable=False),
-        pa.field("other_texts", pa.int32(), nullable=False),
-        pa.field("sql_mismatches", pa.int32(), nullable=False),
-        pa.field("uncovered_characters", pa.int32(), nullable=False),
-        pa.field("wrong_windows", pa.int32(), nullable=False),
-        pa.field("wrong_entities", pa.int32(), nullable=False),
-    ]
+CHECKED_NOTE = _schema(
+    columns_named(tables.PROCESSED_NOTES, "note_id"),
+    pa.field("is_known", BOOLEAN, nullable=False),
+    pa.field("other_texts", INT, nullable=False),
+    pa.field("sql_mismatches", INT, nullable=False),
+    pa.field("uncovered_characters", INT, nullable=False),
+    pa.field("wrong_windows", INT, nullable=False),
+    pa.field("wrong_entities", INT, nullable=False),
 )
 
 

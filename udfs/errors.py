@@ -19,3 +19,7 @@ class PredictionError(ClinspanError):
 
 class HubError(ClinspanError):
     """A hub of models could not be reached, or it refused (exit code 1)."""
+
+
+class RootBusyError(ClinspanError):
+    """Another run keeps committing to the same root (exit code 4)."""

@@ -17,8 +17,8 @@ from training.corpora.form_table import read_corpus
 from training.corpora.forms.tools.span_json import read_span_json, write_span_json
 from training.evaluation.strict_scores import score_documents
 from udfs.benchmark.invented_notes import NotePlan
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import Span
 
 NOTES, GOLD = "notes.parquet", "gold.jsonl"
 CORPUS_PART = "test"

@@ -22,16 +22,16 @@ from pyspark.sql import DataFrame, SparkSession
 from conf.settings import load_settings
 from jobs.benchmark.benchmark_inputs import read_gold, strict_f1
 from jobs.command_line.exit_codes import DONE, exit_code
-from jobs.export_model import cached_export
-from jobs.extract_entities import make_plan
+from jobs.wiring.extraction_plan import make_plan
+from jobs.wiring.onnx_cache import cached_export
 from jobs.wiring.start_session import start_session
-from pipelines import schemas
 from pipelines.benchmark import peers
+from pipelines.progress import Progress
 from pipelines.run.extraction_run import run_extraction
-from pipelines.run.run_plan import Progress
-from pipelines.scoring.torch_engine import task_slots
-from udfs.decoding.label_scheme import Span
+from pipelines.spark.slots import task_slots
+from pipelines.tables.definitions import ENTITIES
 from udfs.package.model_package import load_manifest
+from udfs.spans import Span
 
 JOB = "measure_speed"
 MEASURED = "measured.json"
@@ -106,7 +106,7 @@ def _clinspan(spark: SparkSession, arguments: argparse.Namespace) -> dict[str, f
         "scoring_seconds": record.inference_seconds or 0.0,
         "mentions": record.entities or 0,
     }
-    mentions = plan.root.read(spark, schemas.ENTITIES).select("note_id", "begin", "end", "label")
+    mentions = plan.root.read(spark, ENTITIES).select("note_id", "begin", "end", "label")
     return figures | _quality(mentions, arguments)
 
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from conf.settings import SettingsError
 from conf.version import VERSION
-from pipelines.tables.table_root import RootBusyError, error_class
-from udfs.errors import ClinspanError, InputError
+from pipelines.spark.error_names import error_class
+from udfs.errors import ClinspanError, InputError, RootBusyError
 
 DONE, FAILED, BAD_INPUT, QUARANTINED, BUSY, VIOLATED = range(6)
 # What a worker of ours says on purpose comes inside an error of Spark's.

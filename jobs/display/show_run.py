@@ -15,15 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.command_line.exit_codes import plain
-from pipelines import schemas
-from pipelines.run import run_plan
+from pipelines import progress
 from pipelines.run.run_record import RunRecord
+from pipelines.tables.definitions import ENTITIES, TABLES
 from pipelines.tables.table_root import TableRoot
 
 console = Console(highlight=False, soft_wrap=True)
 
 
-class ConsoleProgress(run_plan.Progress):
+class ConsoleProgress(progress.Progress):
     """Shows the steps of a run and, while windows are scored, how far it is."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ def show_summary(record: RunRecord, root: TableRoot) -> None:
     for name, value in summary_rows(record):
         table.add_row(name, value)
     console.print(table)
-    names = [entry.name for entry in schemas.TABLES]
+    names = [entry.name for entry in TABLES]
     console.print(f"Tables in {root.describe()}: {', '.join(names)}", markup=False)
     console.print("Try, in SQL:", markup=False)
     console.print(f"  {example_query(root)}", markup=False)
@@ -151,5 +151,5 @@ def example_query(root: TableRoot) -> str:
     """A query over the entity table that runs as it stands."""
     return (
         "SELECT entity_type, lower(text) AS mention, count(DISTINCT note_id) AS notes FROM "
-        f"{root.sql_name(schemas.ENTITIES)} GROUP BY ALL ORDER BY notes DESC LIMIT 20"
+        f"{root.sql_name(ENTITIES)} GROUP BY ALL ORDER BY notes DESC LIMIT 20"
     )

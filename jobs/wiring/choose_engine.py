@@ -7,7 +7,7 @@ from functools import partial
 from pyspark.sql import SparkSession
 
 from conf.setting_sections import ModelSettings
-from jobs.export_model import cached_export
+from jobs.wiring.onnx_cache import cached_export
 from jobs.wiring.ship_to_executors import ship_model
 from pipelines.scoring.spark_nlp_engine import (
     SparkNlpEngine,

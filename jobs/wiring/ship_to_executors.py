@@ -26,7 +26,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
 
-from pipelines.scoring.torch_engine import Engine, TorchEngine, is_local
+from pipelines.scoring.torch_engine import Engine, TorchEngine
+from pipelines.spark.slots import is_local
 from udfs.package.model_package import MANIFEST, load_manifest
 
 # What Python workers import of ours.

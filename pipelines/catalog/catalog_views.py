@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipelines.schemas import ENTITIES, PROCESSED_NOTES, QUARANTINED_NOTES, RUNS
+from pipelines.tables.definitions import ENTITIES, PROCESSED_NOTES, QUARANTINED_NOTES, RUNS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from pipelines.catalog.catalog_views import VIEWS, View
-from pipelines.schemas import TABLES, Table
+from pipelines.spark.error_names import error_class
+from pipelines.spark.names import quote
+from pipelines.tables.definitions import TABLES, Table
 from pipelines.tables.existing_tables import find_tables
-from pipelines.tables.table_root import TableRoot, create_schema, error_class, quote
+from pipelines.tables.table_root import TableRoot, create_schema
 from udfs.errors import ClinspanError, InputError
 
 # Spark's own catalog, where Delta stands before it: in memory unless a metastore is configured.

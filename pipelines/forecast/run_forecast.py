@@ -17,25 +17,21 @@ from statistics import stdev
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines import schemas
 from pipelines.entity_extraction import find_windows, with_text
 from pipelines.forecast.note_sample import NoteSample, amounts_by_group, draw_sample, window_text
 from pipelines.forecast.text_growth import Estimate
+from pipelines.progress import Progress
 from pipelines.run.due_notes import compare_with_ledger
 from pipelines.run.run_input import open_input
-from pipelines.run.run_plan import Progress, RunPlan, source_of
+from pipelines.run.run_plan import RunPlan, source_of
 from pipelines.run.run_record import RunRecord
 from pipelines.run.source_overlap import refuse_overlap
+from pipelines.scoring.distinct_windows import distinct_windows, hash_range, partitions_for, size_of
 from pipelines.scoring.prediction_table import PredictionTable
-from pipelines.scoring.torch_engine import (
-    distinct_windows,
-    hash_range,
-    partitions_for,
-    size_of,
-    task_slots,
-)
 from pipelines.source.note_selection import one_row_each
 from pipelines.spark.caching import kept
+from pipelines.spark.slots import task_slots
+from pipelines.tables.definitions import PREDICTIONS, PROCESSED_NOTES
 from pipelines.tables.existing_tables import find_table, refuse_other_columns
 
 # The first windows are scored while models are loaded; then so many parts are timed.
@@ -129,10 +125,10 @@ def _due(spark: SparkSession, plan: RunPlan, judged: DataFrame) -> DataFrame:
     """The notes that a run would work on."""
     once, _ = one_row_each(judged.where("rule IS NULL"))
     notes = with_text(once.where("NOT withdrawn"))
-    ledger = find_table(spark, plan.root, schemas.PROCESSED_NOTES)
+    ledger = find_table(spark, plan.root, PROCESSED_NOTES)
     if ledger is None:
         return notes
-    refuse_other_columns({schemas.PROCESSED_NOTES.name: ledger})
+    refuse_other_columns({PROCESSED_NOTES.name: ledger})
     model, pipeline = plan.annotation.model, plan.pipeline_fingerprint
     differing = compare_with_ledger(spark, plan.root, notes, model, pipeline)
     if differing is None:
@@ -200,10 +196,10 @@ def _look(
 
 
 def _stored(spark: SparkSession, plan: RunPlan, places: DataFrame) -> DataFrame | None:
-    predictions = find_table(spark, plan.root, schemas.PREDICTIONS)
+    predictions = find_table(spark, plan.root, PREDICTIONS)
     if predictions is None:
         return None
-    refuse_other_columns({schemas.PREDICTIONS.name: predictions})
+    refuse_other_columns({PREDICTIONS.name: predictions})
     return PredictionTable(spark, plan.root, plan.model_fingerprint).stored(places)
 
 

@@ -16,10 +16,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipelines.schemas import NOTE_DETAILS
-from pipelines.scoring.torch_engine import task_slots
 from pipelines.source import csv_source
 from pipelines.source.note_columns import NoteColumns
-from pipelines.tables.table_root import local_path
+from pipelines.spark.names import local_path
+from pipelines.spark.slots import task_slots
 from udfs.errors import InputError
 from udfs.reading import text_files
 from udfs.reading.csv_count import count_csv

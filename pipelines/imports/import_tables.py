@@ -18,7 +18,8 @@ from uuid import uuid4
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.tables.table_root import error_class, local_path, name_parts, quote
+from pipelines.spark.error_names import error_class
+from pipelines.spark.names import local_path, name_parts, quote
 from udfs.errors import ClinspanError, InputError
 
 REJECTED = "_rejected"

@@ -33,12 +33,12 @@ from pipelines.imports.import_tables import (
     refuse_target,
     write_table,
 )
-from pipelines.run.run_plan import Progress
-from pipelines.scoring.torch_engine import task_slots
+from pipelines.progress import Progress
 from pipelines.source.csv_source import broken_message
 from pipelines.source.note_columns import NoteColumns, map_columns
 from pipelines.spark.caching import kept
-from pipelines.tables.table_root import quote
+from pipelines.spark.names import quote
+from pipelines.spark.slots import task_slots
 from udfs.errors import ClinspanError, InputError
 from udfs.reading.csv_records import FATAL
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines import schemas
+from pipelines.tables.definitions import PROCESSED_NOTES
 from pipelines.tables.table_root import TableRoot
 
 
@@ -33,7 +33,7 @@ def compare_with_ledger(
         text (else the text is the one that was done, stored again later), and ``is_known``, where
         the note stands in the ledger. None: the ledger is empty, so all notes are due.
     """
-    ledger = root.snapshot(spark, schemas.PROCESSED_NOTES).where(F.col("model") == model)
+    ledger = root.snapshot(spark, PROCESSED_NOTES).where(F.col("model") == model)
     if ledger.isEmpty():
         return None
     done = ledger.select(
@@ -73,7 +73,7 @@ def withdrawn_notes(
             older than what was done says nothing of that.
         listed: ``note_id`` of notes that are withdrawn whatever their rows say.
     """
-    ledger = root.snapshot(spark, schemas.PROCESSED_NOTES)
+    ledger = root.snapshot(spark, PROCESSED_NOTES)
     latest = ledger.groupBy("note_id").agg(F.max("storetime").alias("_done_storetime"))
     is_older = F.coalesce(F.col("storetime") < F.col("_done_storetime"), F.lit(False))
     gone = rows.join(latest, on="note_id", how="inner").where(~is_older).select("note_id")

@@ -19,26 +19,22 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.entity_extraction import find_windows, with_text
+from pipelines.progress import Progress
 from pipelines.run import run_record
 from pipelines.run.due_notes import compare_with_ledger, withdrawn_notes
 from pipelines.run.note_writing import Results, Stamp, move_notes, remove_notes, write_notes
 from pipelines.run.quarantine import MODEL_FAILURE, quarantine
 from pipelines.run.run_input import RunInput, open_input
 from pipelines.run.run_lease import hold_root
-from pipelines.run.run_plan import Progress, RunPlan, source_of
+from pipelines.run.run_plan import RunPlan, source_of
 from pipelines.run.run_record import RunRecord
 from pipelines.run.source_overlap import refuse_overlap
+from pipelines.scoring.distinct_windows import distinct_windows, partitions_for, size_of, spread
 from pipelines.scoring.prediction_table import PredictionTable, count_windows
-from pipelines.scoring.torch_engine import (
-    distinct_windows,
-    partitions_for,
-    size_of,
-    spread,
-    task_slots,
-)
 from pipelines.source.note_selection import one_row_each
 from pipelines.source.note_source import note_ids
 from pipelines.spark.caching import kept
+from pipelines.spark.slots import task_slots
 from pipelines.tables.table_root import create_tables
 
 

@@ -12,14 +12,16 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.utils import is_remote
 
-from pipelines import schemas
+from pipelines.progress import Progress
 from pipelines.run.extraction_run import run_extraction
-from pipelines.run.run_plan import Progress, RunPlan
+from pipelines.run.run_plan import RunPlan
 from pipelines.run.run_record import RunRecord
 from pipelines.run.source_overlap import refuse_overlap
 from pipelines.source.change_feed import net_rows
 from pipelines.source.note_source import NoteSource, delta_name, pin_source, sql_name
-from pipelines.tables.table_root import create_tables, error_class
+from pipelines.spark.error_names import error_class
+from pipelines.tables.definitions import PROCESSED_NOTES
+from pipelines.tables.table_root import create_tables
 from udfs.errors import ClinspanError, InputError
 
 
@@ -116,7 +118,7 @@ def _checkpoint(spark: SparkSession, plan: RunPlan, base: str | None) -> str:
             )
         base = f"{plan.root.path}/_checkpoints"
     parts = [plan.pipeline_fingerprint]
-    for name in (delta_name(plan.source), plan.root.sql_name(schemas.PROCESSED_NOTES)):
+    for name in (delta_name(plan.source), plan.root.sql_name(PROCESSED_NOTES)):
         detail = spark.sql(f"DESCRIBE DETAIL {name}").select("id").first()
         parts.append("" if detail is None else str(detail["id"]))
     return f"{base.rstrip('/')}/{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:16]}"

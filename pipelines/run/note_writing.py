@@ -18,15 +18,16 @@ from pipelines import schemas
 from pipelines.entity_extraction import annotate_notes, entities_of
 from pipelines.spark.caching import kept
 from pipelines.spark.concurrency import side_by_side
+from pipelines.tables.definitions import ENTITIES, NOTE_WINDOWS, PROCESSED_NOTES
 from pipelines.tables.row_writes import delete_rows, replace_notes, update_rows
 from pipelines.tables.table_root import TableRoot
-from udfs.annotation.note_annotation import AnnotationSettings
+from udfs.annotation.steps import AnnotationSettings
 
 # The pipeline of a note in the ledger while its rows are replaced or removed. No run has it, so the
 # note is due for every run until that has been done to its end, whatever the next one is asked for.
 UNFINISHED = ""
 # The tables that hold rows of a note, in the order in which they lose them.
-OF_NOTES = (schemas.ENTITIES, schemas.NOTE_WINDOWS, schemas.PROCESSED_NOTES)
+OF_NOTES = (ENTITIES, NOTE_WINDOWS, PROCESSED_NOTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +92,18 @@ def write_notes(
         go_on()
         # Neither needs the other; most of what a small write takes is one thread's planning.
         side_by_side(
-            lambda: replace_notes(spark, root, schemas.NOTE_WINDOWS, windows, ids),
-            lambda: replace_notes(spark, root, schemas.ENTITIES, entities, ids, model),
+            lambda: replace_notes(spark, root, NOTE_WINDOWS, windows, ids),
+            lambda: replace_notes(spark, root, ENTITIES, entities, ids, model),
         )
         ledger = stamp.on(_ledger_rows(notes, results))
         go_on()
-        replace_notes(spark, root, schemas.PROCESSED_NOTES, ledger, ids, model)
+        replace_notes(spark, root, PROCESSED_NOTES, ledger, ids, model)
 
 
 def move_notes(spark: SparkSession, root: TableRoot, notes: DataFrame, model: str) -> None:
     """Writes down when the text of notes that are done was stored last (``note_id, storetime``)."""
     rows = notes.select("note_id", F.lit(model).alias("model"), "storetime")
-    update_rows(spark, root, schemas.PROCESSED_NOTES, rows, "note_id", "model")
+    update_rows(spark, root, PROCESSED_NOTES, rows, "note_id", "model")
 
 
 def remove_notes(spark: SparkSession, root: TableRoot, note_ids: DataFrame) -> int:
@@ -118,7 +119,7 @@ def remove_notes(spark: SparkSession, root: TableRoot, note_ids: DataFrame) -> i
 
 def _mark(spark: SparkSession, root: TableRoot, notes: DataFrame, *keys: str) -> None:
     rows = notes.withColumn("pipeline_fingerprint", F.lit(UNFINISHED))
-    update_rows(spark, root, schemas.PROCESSED_NOTES, rows, *keys)
+    update_rows(spark, root, PROCESSED_NOTES, rows, *keys)
 
 
 def _details(due: DataFrame) -> DataFrame:

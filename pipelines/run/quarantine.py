@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines import schemas
 from pipelines.run.run_record import RunRecord
+from pipelines.tables.definitions import QUARANTINED_NOTES
 from pipelines.tables.row_writes import add_missing
 from pipelines.tables.table_root import TableRoot
 
@@ -35,5 +35,5 @@ def quarantine(spark: SparkSession, root: TableRoot, record: RunRecord, refused:
         }
     )
     keys = ("row_hint", "text_hash", "rule", "pipeline_fingerprint")
-    add_missing(spark, root, schemas.QUARANTINED_NOTES, rows, keys)
+    add_missing(spark, root, QUARANTINED_NOTES, rows, keys)
     return refused.count()

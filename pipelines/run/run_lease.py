@@ -26,11 +26,12 @@ from pathlib import Path
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines import schemas
 from pipelines.run import run_record
 from pipelines.run.run_record import RunRecord
+from pipelines.tables.definitions import RUNS
 from pipelines.tables.row_writes import delete_rows
-from pipelines.tables.table_root import RootBusyError, TableRoot
+from pipelines.tables.table_root import TableRoot
+from udfs.errors import RootBusyError
 
 HEARTBEAT_SECONDS = 60.0
 # A run on another machine that is silent for so long was killed. A stage that takes all slots for
@@ -169,12 +170,12 @@ def hold_for_upkeep(spark: SparkSession, root: TableRoot, job: str) -> Iterator[
 
 def _remove(spark: SparkSession, root: TableRoot, run_id: str) -> None:
     own = spark.createDataFrame([(run_id,)], "run_id string")
-    delete_rows(spark, root, schemas.RUNS, own)
+    delete_rows(spark, root, RUNS, own)
 
 
 def _others(spark: SparkSession, root: TableRoot, run_id: str) -> list[Row]:
     """The rows of other runs that are alive, the longest at work first."""
-    rows = root.read(spark, schemas.RUNS).where(F.col("status") == "running")
+    rows = root.read(spark, RUNS).where(F.col("status") == "running")
     found = rows.select(
         "run_id",
         "holder",
@@ -187,7 +188,7 @@ def _others(spark: SparkSession, root: TableRoot, run_id: str) -> list[Row]:
 
 def _worked_since(spark: SparkSession, root: TableRoot, run_id: str, seconds: float) -> bool:
     """Whether another run is at work, or has ended since a time."""
-    ended = root.read(spark, schemas.RUNS).where(F.col("end") >= F.lit(utc(seconds)))
+    ended = root.read(spark, RUNS).where(F.col("end") >= F.lit(utc(seconds)))
     ended = ended.where(F.col("run_id") != run_id)
     return bool(_others(spark, root, run_id)) or not ended.isEmpty()
 

@@ -10,7 +10,7 @@ from pipelines.run import run_record
 from pipelines.scoring.torch_engine import Engine
 from pipelines.source.note_source import NoteSource
 from pipelines.tables.table_root import TableRoot
-from udfs.annotation.note_annotation import AnnotationSettings
+from udfs.annotation.steps import AnnotationSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,6 @@ class RunPlan:
     max_note_characters: int
     wait_seconds: float = 0.0
     model_source: str | None = None
-
-
-class Progress:
-    """What a run tells while it works; the command line shows it, a test may ignore it."""
-
-    def step(self, words: str) -> None:
-        """A new step begins."""
-
-    def scored(self, characters: int, total: int) -> None:
-        """So many characters of new, distinct window text are scored and stored."""
 
 
 def source_of(spark: SparkSession, plan: RunPlan) -> NoteSource:

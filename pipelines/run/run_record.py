@@ -12,8 +12,8 @@ from datetime import datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.schemas import ENTITIES, PROCESSED_NOTES, RUNS
 from pipelines.spark.concurrency import side_by_side
+from pipelines.tables.definitions import ENTITIES, PROCESSED_NOTES, RUNS
 from pipelines.tables.existing_tables import find_table
 from pipelines.tables.row_writes import append_rows, replace_row, update_rows
 from pipelines.tables.table_root import TableRoot

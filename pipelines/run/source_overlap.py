@@ -7,8 +7,9 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import PurePath
 
-from pipelines.schemas import TABLES
-from pipelines.tables.table_root import TableRoot, local_path, name_parts
+from pipelines.spark.names import local_path, name_parts
+from pipelines.tables.definitions import TABLES
+from pipelines.tables.table_root import TableRoot
 from udfs.errors import InputError
 
 

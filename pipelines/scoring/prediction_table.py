@@ -15,8 +15,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import schemas
-from pipelines.scoring.torch_engine import Engine, hash_range, size_of
+from pipelines.scoring.distinct_windows import hash_range, size_of
+from pipelines.scoring.torch_engine import Engine
 from pipelines.spark.concurrency import overlapping
+from pipelines.tables.definitions import PREDICTIONS
 from pipelines.tables.row_writes import append_rows
 from pipelines.tables.table_root import TableRoot
 
@@ -57,7 +59,7 @@ class PredictionTable:
             places: ``window_hash`` of every place, kept in a cache.
         """
         # A snapshot: a write to a table drops every cache whose plan reads its current version.
-        rows = self.root.snapshot(self.spark, schemas.PREDICTIONS)
+        rows = self.root.snapshot(self.spark, PREDICTIONS)
         own = rows.where(F.col("model_fingerprint") == self.model_fingerprint)
         # First the choice: a day's windows are few, and what is stored is never sorted for them.
         wanted = places.select("window_hash").distinct()
@@ -88,7 +90,7 @@ class PredictionTable:
         def work(begin: float, end: float) -> float:
             predictions = engine(hash_range(missing, begin, end))
             rows = predictions.withColumn("model_fingerprint", F.lit(self.model_fingerprint))
-            append_rows(self.root, schemas.PREDICTIONS, rows)
+            append_rows(self.root, PREDICTIONS, rows)
             return end
 
         works = (partial(work, *borders) for borders in slices)

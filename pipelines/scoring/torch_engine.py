@@ -18,22 +18,15 @@ from typing import Any
 import pyarrow as pa
 from pyspark import SparkFiles, TaskContext
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from pipelines import schemas
-from udfs.annotation.note_annotation import Classifier
+from pipelines.spark.slots import SLOT_ROWS, is_local
 from udfs.classifiers.model_loading import check_package
 from udfs.errors import ModelPackageError
+from udfs.spans import Classifier
 
 Engine = Callable[[DataFrame], DataFrame]
 HANG_SECONDS = 120.0
-# A partition of the inference stage holds about this much text, so that no task grows with the run.
-PARTITION_CHARACTERS = 16_000_000
-# As many rows, so that each of the partitions that Spark makes by itself has one.
-SLOT_ROWS = 10_000
-# So many notes at least are a partition's, where they are spread: fewer are done before a shuffle
-# of their texts would pay, and would be many small files.
-NOTES_A_PARTITION = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,66 +147,3 @@ def _assigned_device(device: str, task: TaskContext | None) -> str:
     from udfs.network.devices import promised_gpu
 
     return promised_gpu(gpus.addresses[0])
-
-
-def is_local(spark: SparkSession) -> bool:
-    """Whether the executors are on the machine of Spark's driver."""
-    return str(spark.conf.get("spark.master", "")).startswith("local")
-
-
-def task_slots(spark: SparkSession) -> int:
-    """How many tasks run at a time, as Spark plans it, without the SparkContext."""
-    partitions = spark.range(SLOT_ROWS).select(F.spark_partition_id().alias("p")).distinct()
-    return max(1, partitions.count())
-
-
-def size_of(rows: DataFrame) -> tuple[int, int]:
-    """How many rows there are, and the code points of all their texts."""
-    size = rows.agg(F.count(F.lit(1)), F.sum(F.length("text"))).first()
-    return (int(size[0]), int(size[1] or 0)) if size else (0, 0)
-
-
-def spread(notes: DataFrame, count: int, partitions: int, slots: int) -> DataFrame:
-    """The notes over all slots, where they come in fewer partitions: one file is often one of them.
-
-    All that is done with notes before and after the model would be one task's work.
-
-    Args:
-        notes: with ``note_id``.
-        count: how many these are.
-        partitions: of their source.
-        slots: see ``task_slots``.
-    """
-    wanted = min(slots, count // NOTES_A_PARTITION)
-    return notes if wanted <= partitions else notes.repartition(wanted, "note_id")
-
-
-def partitions_for(slots: int, characters: int) -> int:
-    """Partitions of the inference stage for so much text: a multiple of what runs at a time."""
-    return max(slots, slots * -(-characters // (slots * PARTITION_CHARACTERS)))
-
-
-def distinct_windows(windows: DataFrame, known: DataFrame | None, partitions: int) -> DataFrame:
-    """Each window text once, without those whose hash stands in ``known``.
-
-    The explicit partition count after the anti-join keeps adaptive execution from collapsing the
-    stage into one task, and ``dropDuplicates`` over it needs no second shuffle.
-    """
-    wanted = windows.select("window_hash", "text")
-    if known is not None:
-        wanted = wanted.join(known.select("window_hash"), on="window_hash", how="left_anti")
-    return wanted.repartition(partitions, "window_hash").dropDuplicates(["window_hash"])
-
-
-def hash_range(windows: DataFrame, begin: float, end: float) -> DataFrame:
-    """The windows whose hash lies in a part ``[begin, end)`` of the space, 0 to 1.
-
-    Keyed hashes are uniform, so this is a random sample of that share, the same in every run.
-    """
-    column = F.col("window_hash")
-    chosen = windows.where(column >= _hash_at(begin))
-    return chosen if end >= 1 else chosen.where(column < _hash_at(end))
-
-
-def _hash_at(fraction: float) -> str:
-    return f"{min(int(fraction * 2**32), 2**32 - 1):08x}" if fraction > 0 else ""

@@ -12,7 +12,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.tables.table_root import quote
+from pipelines.spark.names import quote
 
 _PUT_IN = ("insert", "update_postimage")
 

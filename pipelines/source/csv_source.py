@@ -14,9 +14,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from pipelines.scoring.torch_engine import task_slots
 from pipelines.source.note_formats import format_of_name, visible_files
-from pipelines.tables.table_root import local_path
+from pipelines.spark.names import local_path
+from pipelines.spark.slots import task_slots
 from udfs.errors import InputError
 from udfs.reading.csv_records import FATAL, csv_batches, read_header
 from udfs.reading.source_records import field_name

@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 
 from pipelines.schemas import NOTE_DETAILS
 from pipelines.source.source_files import FILE, FILE_TYPE
-from pipelines.tables.table_root import quote
+from pipelines.spark.names import quote
 from udfs.errors import InputError
 
 CORRUPT = "_corrupt_record"

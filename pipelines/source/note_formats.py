@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipelines.tables.table_root import local_path
+from pipelines.spark.names import local_path
 from udfs.errors import InputError
 
 FORMATS = {

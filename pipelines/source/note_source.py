@@ -29,7 +29,8 @@ from pipelines.source.source_files import (
     spark_path,
     with_file,
 )
-from pipelines.tables.table_root import error_class, local_path, name_parts, quote, sql_table
+from pipelines.spark.error_names import error_class
+from pipelines.spark.names import local_path, name_parts, quote, sql_table
 from udfs.errors import InputError
 
 __all__ = ["NoteColumns", "NoteSource", "map_columns", "pin_source", "read_notes"]

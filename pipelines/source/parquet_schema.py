@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, DataFrameReader
 from pyspark.sql import types as T
 
 from pipelines.source.source_files import escape_pattern
-from pipelines.tables.table_root import error_class
+from pipelines.spark.error_names import error_class
 from udfs.errors import InputError
 
 Reader = Callable[[], DataFrameReader]

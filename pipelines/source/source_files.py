@@ -18,7 +18,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.source.note_formats import visible_files
-from pipelines.tables.table_root import error_class, local_path
+from pipelines.spark.error_names import error_class
+from pipelines.spark.names import local_path
 from udfs.errors import ClinspanError
 
 # A struct: the place (as a URI), the bytes and the time (microseconds) of the file of a row, as

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from pyspark.sql import DataFrame, SparkSession
 
-from pipelines.schemas import TABLES, Table
-from pipelines.tables.table_root import TableRoot, error_class
+from pipelines.spark.error_names import error_class
+from pipelines.tables.definitions import TABLES, Table
+from pipelines.tables.table_root import TableRoot
 from udfs.errors import ClinspanError, InputError
 
 # How Spark and Delta, by release and catalog, say that there is nothing.

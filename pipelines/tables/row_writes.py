@@ -10,8 +10,10 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.schemas import Table
-from pipelines.tables.table_root import TableRoot, quote, with_retries
+from pipelines.spark.names import quote
+from pipelines.spark.retries import with_retries
+from pipelines.tables.definitions import Table
+from pipelines.tables.table_root import TableRoot
 
 _TOMBSTONE = "_is_tombstone"
 

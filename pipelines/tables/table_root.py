@@ -7,105 +7,25 @@ owns names, quoting and creation; it does not know what the rows mean.
 from __future__ import annotations
 
 import random
-import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
-from delta.exceptions import (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentTransactionException,
-    ConcurrentWriteException,
-    DeltaConcurrentModificationException,
-    MetadataChangedException,
-    ProtocolChangedException,
-)
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from pipelines.schemas import TABLES, Table
 from pipelines.spark.concurrency import side_by_side
+from pipelines.spark.error_names import error_class
+from pipelines.spark.names import local_path, quote
+from pipelines.spark.retries import with_retries
+from pipelines.tables.definitions import TABLES, Table
 from udfs.errors import ClinspanError, InputError
 
-Result = TypeVar("Result")
-# A conflict resolves itself when the other writer has committed; five tries span about 30 s.
-TRIES = 5
 # Another first run may be creating the table at this moment: its folder is there before its log.
 CREATION_TRIES = 5
 _HALF_MADE = ("DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION", "DELTA_TABLE_NOT_FOUND")
 # What the history says of a table's first version, where that has no rows.
 _CREATION = "CREATE TABLE"
-# Of two characters at least, as in ``dbfs:/``: Spark, too, takes what stands before for a scheme.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-_NAME_PART = re.compile(r"`((?:[^`]|``)+)`|(\w+)")
-# The name of an error of Spark's that comes inside one of Java's.
-_CONDITION = re.compile(r"Exception: \[([A-Z][A-Z0-9_.]+)\]")
-
-
-# In Python these share no base class, unlike in Scala.
-CONFLICTS = (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentTransactionException,
-    ConcurrentWriteException,
-    DeltaConcurrentModificationException,
-    MetadataChangedException,
-    ProtocolChangedException,
-)
-
-
-class RootBusyError(ClinspanError):
-    """Another run keeps committing to the same root (exit code 4)."""
-
-
-def quote(name: str) -> str:
-    """An identifier in backticks."""
-    return "`" + name.replace("`", "``") + "`"
-
-
-def name_parts(name: str) -> tuple[str, ...]:
-    """``table``, ``schema.table`` or ``catalog.schema.table``, without backticks.
-
-    Raises:
-        InputError: it is none of these.
-    """
-    parts, position = [], 0
-    while match := _NAME_PART.match(name, position):
-        parts.append(match[2] or match[1].replace("``", "`"))
-        position = match.end()
-        if position == len(name) and len(parts) <= 3:
-            return tuple(parts)
-        if name[position : position + 1] != ".":
-            break
-        position += 1
-    raise InputError(
-        f"{name} is no name of a table: it must be table, schema.table or catalog.schema.table, "
-        "with backticks round a part that holds other than letters, digits and _"
-    )
-
-
-def sql_table(name: str) -> str:
-    """The name of a table, as a user writes it, for a query: every part in backticks."""
-    return ".".join(quote(part) for part in name_parts(name))
-
-
-def local_path(path: str) -> Path | None:
-    """The place on this machine that a path or a ``file:`` URI names; None: it is elsewhere."""
-    if path.startswith("file:"):
-        place = Path(path.removeprefix("file://").removeprefix("file:")).absolute()
-    elif _SCHEME.match(path):
-        return None
-    else:
-        place = Path(path).absolute()
-    # Behind a link, Hadoop takes ".." for another folder than the file system does.
-    return place.resolve() if ".." in place.parts else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,35 +145,3 @@ def _check_columns(found: T.StructType, table: Table, root: TableRoot) -> None:
             f"writes ({', '.join(dict.fromkeys(differing))}): jobs/maintain_tables.py upgrades "
             "tables of an older release; else give --output another place"
         )
-
-
-def with_retries(write: Callable[[], Result]) -> Result:
-    """Runs a write again when another writer came between.
-
-    Raises:
-        RootBusyError: it never got through.
-    """
-    for attempt in range(TRIES):
-        try:
-            return write()
-        except CONFLICTS as error:
-            if attempt == TRIES - 1:
-                raise RootBusyError(
-                    f"another run commits to the same tables ({type(error).__name__}, "
-                    f"{TRIES} tries): let it end and run again"
-                ) from None
-            time.sleep(2**attempt * (0.5 + random.random()))
-    raise AssertionError("unreachable: the last try returns or raises")
-
-
-def error_class(error: Exception) -> str:
-    """Spark's or Java's name of an error, which holds no values, unlike its message."""
-    if isinstance(error, PySparkException):
-        # Spark 4 renamed it.
-        name = getattr(error, "getCondition", error.getErrorClass)()
-        if name:
-            return str(name)
-    if found := _CONDITION.search(str(error)):
-        return found[1]
-    thrown = getattr(error, "java_exception", None)
-    return type(error).__name__ if thrown is None else str(thrown.getClass().getSimpleName())

@@ -17,9 +17,16 @@ from functools import reduce
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines import schemas
 from pipelines.run.run_lease import hold_for_upkeep
 from pipelines.source.note_source import NoteSource, map_columns, pin_source, read_notes
+from pipelines.tables.definitions import (
+    ENTITIES,
+    NOTE_WINDOWS,
+    PREDICTIONS,
+    PROCESSED_NOTES,
+    QUARANTINED_NOTES,
+    Table,
+)
 from pipelines.tables.existing_tables import find_tables, refuse_other_columns
 from pipelines.tables.row_writes import delete_rows
 from pipelines.tables.table_root import TableRoot
@@ -32,11 +39,11 @@ from pipelines.upkeep.table_history import (
 
 # In the order in which their rows go.
 PURGED = (
-    schemas.PREDICTIONS,
-    schemas.NOTE_WINDOWS,
-    schemas.QUARANTINED_NOTES,
-    schemas.PROCESSED_NOTES,
-    schemas.ENTITIES,
+    PREDICTIONS,
+    NOTE_WINDOWS,
+    QUARANTINED_NOTES,
+    PROCESSED_NOTES,
+    ENTITIES,
 )
 
 
@@ -138,9 +145,9 @@ def _find_notes(
     return sorted(found)
 
 
-def _keys(tables: Mapping[str, DataFrame], table: schemas.Table, notes: DataFrame) -> DataFrame:
+def _keys(tables: Mapping[str, DataFrame], table: Table, notes: DataFrame) -> DataFrame:
     """What the rows of a table that go have in common."""
-    if table is not schemas.PREDICTIONS:
+    if table is not PREDICTIONS:
         return notes
     windows = tables["note_windows"]
     own = windows.join(notes, on="note_id", how="left_semi").select("window_hash")
@@ -152,7 +159,7 @@ def _count(tables: Mapping[str, DataFrame], notes: DataFrame, request: PurgeRequ
     """Counts everything in one action."""
     counts = []
     for table in PURGED:
-        if table.name in tables and (table is not schemas.PREDICTIONS or "note_windows" in tables):
+        if table.name in tables and (table is not PREDICTIONS or "note_windows" in tables):
             keys = _keys(tables, table, notes)
             rows = tables[table.name].join(keys, on=keys.columns, how="left_semi")
             counts.append(_counted(rows, table.name))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines import schemas
 from pipelines.run.quarantine import MODEL_FAILURE
 from pipelines.run.run_lease import hold_for_upkeep
+from pipelines.tables.definitions import PREDICTIONS, QUARANTINED_NOTES, RUNS
 from pipelines.tables.existing_tables import find_tables, refuse_other_columns
 from pipelines.tables.row_writes import delete_rows, update_rows
 from pipelines.tables.table_root import TableRoot
@@ -46,20 +46,20 @@ def release_notes(spark: SparkSession, root: TableRoot, rules: tuple[str, ...]) 
 def _release(
     spark: SparkSession, root: TableRoot, tables: Mapping[str, DataFrame], rules: tuple[str, ...]
 ) -> Release:
-    rows = tables[schemas.QUARANTINED_NOTES.name]
+    rows = tables[QUARANTINED_NOTES.name]
     chosen = rows.where(F.col("rule").isin(*rules)) if rules else rows
     counts = {row["rule"]: row["count"] for row in chosen.groupBy("rule").count().collect()}
     failures = 0
     if not rules or MODEL_FAILURE in rules:
-        failed = tables[schemas.PREDICTIONS.name].where("failure IS NOT NULL")
+        failed = tables[PREDICTIONS.name].where("failure IS NOT NULL")
         failures = failed.count()
         if failures:
             keys = failed.select("window_hash", "model_fingerprint", "failure")
-            delete_rows(spark, root, schemas.PREDICTIONS, keys)
+            delete_rows(spark, root, PREDICTIONS, keys)
     if counts or failures:
-        read = tables[schemas.RUNS.name].where("input_version IS NOT NULL").select("run_id")
+        read = tables[RUNS.name].where("input_version IS NOT NULL").select("run_id")
         forgotten = read.withColumn("input_version", F.lit(None).cast("long"))
-        update_rows(spark, root, schemas.RUNS, forgotten, "run_id")
+        update_rows(spark, root, RUNS, forgotten, "run_id")
         # Last, so that a release that was killed is still there to be repeated.
-        delete_rows(spark, root, schemas.QUARANTINED_NOTES, chosen.select("rule"))
+        delete_rows(spark, root, QUARANTINED_NOTES, chosen.select("rule"))
     return Release(counts, failures)

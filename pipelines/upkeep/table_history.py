@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 
 from pyspark.sql import SparkSession
 
-from pipelines.schemas import Table
-from pipelines.tables.table_root import TableRoot, local_path, with_retries
+from pipelines.spark.names import local_path
+from pipelines.spark.retries import with_retries
+from pipelines.tables.definitions import Table
+from pipelines.tables.table_root import TableRoot
 
 # Delta's own rule: below this, a run or a reader that is at work may lose files it still needs.
 SAFE_HOURS = 168

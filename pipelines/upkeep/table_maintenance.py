@@ -13,10 +13,12 @@ from functools import reduce
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines import schemas
+from pipelines.spark.names import quote
+from pipelines.spark.retries import with_retries
+from pipelines.tables.definitions import PREDICTIONS, TABLES, Table
 from pipelines.tables.existing_tables import find_tables, refuse_other_columns
 from pipelines.tables.row_writes import delete_rows
-from pipelines.tables.table_root import TableRoot, quote, with_retries
+from pipelines.tables.table_root import TableRoot
 from pipelines.upkeep.table_history import vacuum
 from udfs.errors import InputError
 
@@ -58,7 +60,7 @@ def drop_predictions(spark: SparkSession, root: TableRoot, retention: Retention)
     """
     tables = find_tables(spark, root)
     refuse_other_columns(tables)
-    if missing := [t.name for t in schemas.TABLES if t.name not in tables]:
+    if missing := [t.name for t in TABLES if t.name not in tables]:
         raise InputError(f"without {', '.join(missing)} nobody can tell which predictions are used")
     _refuse_unfinished(tables)
     predictions = tables["predictions"]
@@ -79,7 +81,7 @@ def drop_predictions(spark: SparkSession, root: TableRoot, retention: Retention)
     doomed = reduce(DataFrame.unionAll, keys).distinct()
     count = predictions.join(doomed, on=doomed.columns, how="left_semi").count()
     if count:
-        delete_rows(spark, root, schemas.PREDICTIONS, doomed)
+        delete_rows(spark, root, PREDICTIONS, doomed)
     return count
 
 
@@ -100,7 +102,7 @@ def optimize_tables(spark: SparkSession, root: TableRoot) -> list[tuple[TableSiz
     The order is liquid clustering: unlike ZORDER it leaves alone what is in order already.
     """
     tables, sizes = find_tables(spark, root), []
-    for table in schemas.TABLES:
+    for table in TABLES:
         if table.name in tables:
             name = root.sql_name(table)
             before = _detail(spark, name)
@@ -119,13 +121,13 @@ def _detail(spark: SparkSession, name: str) -> Row:
     return detail.select("numFiles", "sizeInBytes", "clusteringColumns").collect()[0]
 
 
-def _size(table: schemas.Table, detail: Row) -> TableSize:
+def _size(table: Table, detail: Row) -> TableSize:
     return TableSize(table.name, detail["numFiles"], detail["sizeInBytes"])
 
 
 def vacuum_tables(spark: SparkSession, root: TableRoot, hours: int) -> None:
     """Removes the files of all tables that no version of the last ``hours`` needs."""
     tables = find_tables(spark, root)
-    for table in schemas.TABLES:
+    for table in TABLES:
         if table.name in tables:
             vacuum(spark, root, table, hours)

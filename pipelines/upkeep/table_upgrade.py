@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
-from pipelines.schemas import TABLES, Table
+from pipelines.spark.names import quote
+from pipelines.spark.retries import with_retries
+from pipelines.tables.definitions import TABLES, Table
 from pipelines.tables.existing_tables import find_tables
-from pipelines.tables.table_root import (
-    TableRoot,
-    create_tables,
-    quote,
-    table_properties,
-    with_retries,
-)
+from pipelines.tables.table_root import TableRoot, create_tables, table_properties
 from udfs.errors import InputError
 
 

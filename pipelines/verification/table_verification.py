@@ -13,7 +13,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.schemas import TABLES
+from pipelines.tables.definitions import TABLES
 from pipelines.tables.existing_tables import find_tables, refuse_other_columns
 from pipelines.tables.table_root import TableRoot
 from pipelines.verification.check_views import VIEWS

@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.wiring.start_session import start_session
-from pipelines import schemas
 from pipelines.tables import table_root
+from pipelines.tables.definitions import NOTE_WINDOWS
 from pipelines.tables.row_writes import replace_notes
 
 SECONDS = 8.0
@@ -27,12 +27,12 @@ def slowly(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def window(spark: SparkSession, note_id: str) -> DataFrame:
-    return spark.createDataFrame([(note_id, 0, 0, 5, "hash")], schemas.NOTE_WINDOWS.schema)
+    return spark.createDataFrame([(note_id, 0, 0, 5, "hash")], NOTE_WINDOWS.schema)
 
 
 def replace(spark: SparkSession, root: table_root.TableRoot, rows: DataFrame, name: str) -> None:
     ids = spark.createDataFrame([(name,)], "note_id string")
-    replace_notes(spark, root, schemas.NOTE_WINDOWS, rows, ids)
+    replace_notes(spark, root, NOTE_WINDOWS, rows, ids)
 
 
 if __name__ == "__main__":
@@ -41,11 +41,11 @@ if __name__ == "__main__":
     table_root.create_tables(spark, root)
     pauses: list[float] = []
     table_root.time = SimpleNamespace(sleep=pauses.append)
-    slow = window(spark, "slow").mapInArrow(slowly, schemas.NOTE_WINDOWS.schema)
+    slow = window(spark, "slow").mapInArrow(slowly, NOTE_WINDOWS.schema)
     writer = threading.Thread(target=replace, args=(spark, root, slow, "slow"))
     writer.start()
     time.sleep(SECONDS / 2)
     replace(spark, root, window(spark, "fast"), "fast")
     writer.join()
-    notes = sorted(row.note_id for row in root.read(spark, schemas.NOTE_WINDOWS).collect())
+    notes = sorted(row.note_id for row in root.read(spark, NOTE_WINDOWS).collect())
     print(json.dumps({"tries again": len(pauses), "notes": notes}))

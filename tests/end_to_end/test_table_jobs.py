@@ -9,13 +9,12 @@ import pytest
 
 from jobs import maintain_tables, purge_notes, release_notes, verify_tables
 from jobs.command_line.exit_codes import exit_code
-from pipelines.tables.table_root import RootBusyError
 from pipelines.upkeep.note_purge import Purge, Remains
 from pipelines.upkeep.table_maintenance import Retention, TableSize
 from pipelines.upkeep.table_upgrade import UpgradeStep
 from pipelines.verification.table_checks import CHECKS
 from pipelines.verification.table_verification import Finding
-from udfs.errors import ClinspanError
+from udfs.errors import ClinspanError, RootBusyError
 
 KEY = "6b" * 32  # what made_root was made with
 

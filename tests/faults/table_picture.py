@@ -11,7 +11,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.schemas import TABLES
+from pipelines.tables.definitions import TABLES
 
 # What two right roots may differ in:
 # - which run wrote a row, and when;

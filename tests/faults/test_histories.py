@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import schemas
+from pipelines.progress import Progress
 from pipelines.run import note_writing
 from pipelines.run.extraction_run import run_extraction
-from pipelines.run.run_plan import Progress
 from pipelines.scoring import prediction_table
 from pipelines.source.note_columns import NoteColumns
+from pipelines.tables.definitions import ENTITIES, PROCESSED_NOTES
 from pipelines.tables.table_root import TableRoot
 from pipelines.verification.table_verification import open_for_checks, verify_tables
 from tests.support.run_plans import plan_of
@@ -142,10 +142,10 @@ def as_json(row: Row) -> dict[str, object]:
 
 def found(spark, root: TableRoot) -> dict[str, str]:
     """The texts that the tables say of each note in the ledger, from its mentions."""
-    marks = root.read(spark, schemas.ENTITIES).select("note_id", "begin", "text").collect()
+    marks = root.read(spark, ENTITIES).select("note_id", "begin", "text").collect()
     mentions = {(m.note_id, m.begin > 10): m.text for m in marks}
     assert len(mentions) == len(marks)
-    ledger = root.read(spark, schemas.PROCESSED_NOTES).select("note_id").collect()
+    ledger = root.read(spark, PROCESSED_NOTES).select("note_id").collect()
     ids = {row.note_id for row in ledger}
     assert len(ids) == len(ledger) and {note_id for note_id, _ in mentions} <= ids
     return {i: f"Takes {mentions[i, False]}.\n\nAlso {mentions[i, True]}." for i in ids}

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from jobs import convert_corpus
-from training.corpora.documents import Mention
 from training.corpora.form_table import read_part
+from udfs.spans import Mention
 
 TEXT = "Calcium and zinc salts for\ncramps\n"
 ANNOTATIONS = (

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from jobs.register_tables import main
-from pipelines.schemas import ENTITIES, PROCESSED_NOTES
+from pipelines.tables.definitions import ENTITIES, PROCESSED_NOTES
 from udfs.errors import ClinspanError
 
 

@@ -15,8 +15,8 @@ from tests.support.places import REPOSITORY, SHIPPED
 from training.evaluation.strict_scores import LabelScore
 from udfs.annotation.note_annotation import find_entities
 from udfs.classifiers.token_classifier import TokenClassifier
-from udfs.decoding.label_scheme import Span
 from udfs.package.model_package import load_manifest
+from udfs.spans import Span
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 PATIENT, SHOWN_NOTE = 12233190, "12233190-PN-5"

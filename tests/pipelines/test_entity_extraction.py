@@ -9,7 +9,7 @@ import pytest
 from pipelines.entity_extraction import extract_entities
 from pipelines.scoring.torch_engine import TorchEngine
 from tests.support.places import SHIPPED
-from udfs.annotation.note_annotation import AnnotationSettings
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import InputError, ModelPackageError
 
 SETTINGS = AnnotationSettings(model="fake")

@@ -6,6 +6,7 @@ import pytest
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from pipelines import schemas
+from pipelines.tables.definitions import TABLES, Table
 from udfs import arrow_schemas
 
 
@@ -14,13 +15,13 @@ def test_spark_and_arrow_schemas_are_equal(name: str) -> None:
     assert to_arrow_schema(getattr(schemas, name)) == getattr(arrow_schemas, name)
 
 
-@pytest.mark.parametrize("table", schemas.TABLES, ids=lambda table: table.name)
-def test_statistics_never_cover_text(table: schemas.Table) -> None:
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_statistics_never_cover_text(table: Table) -> None:
     assert table.statistics
     assert set(table.statistics) <= set(table.schema.names)
     assert not {"text", "label", "detail", "spans"} & set(table.statistics)
 
 
 def test_only_entities_hold_text() -> None:
-    with_text = [t.name for t in schemas.TABLES if "text" in t.schema.names]
+    with_text = [t.name for t in TABLES if "text" in t.schema.names]
     assert with_text == ["entities"]

@@ -15,7 +15,7 @@ from pipelines import schemas
 from pipelines.entity_extraction import extract_entities
 from pipelines.sql_functions import register_clinical_entities
 from tests.support.places import SHIPPED
-from udfs.annotation.note_annotation import AnnotationSettings
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import InputError
 from udfs.stages.series_entities import FIELDS
 

@@ -28,8 +28,8 @@ from rich.table import Table
 
 from jobs.benchmark.process_memory import resident_sizes
 from jobs.wiring.start_session import start_session
-from pipelines import schemas
 from pipelines.benchmark.invented_frame import FIRST_DAY
+from pipelines.tables.definitions import ENTITIES, NOTE_WINDOWS, PREDICTIONS, PROCESSED_NOTES
 from pipelines.tables.table_root import TableRoot
 from tests.soak.small_package import cut_layers
 from tests.support.places import REPOSITORY, SHIPPED
@@ -129,9 +129,9 @@ class Soak:
 def counts(root: Path) -> dict[str, int]:
     """What stands in the tables."""
     spark, at = start_session("clinspan-soak"), TableRoot.at(str(root), None)
-    ledger = at.read(spark, schemas.PROCESSED_NOTES)
-    windows = at.read(spark, schemas.NOTE_WINDOWS)
-    predictions = at.read(spark, schemas.PREDICTIONS)
+    ledger = at.read(spark, PROCESSED_NOTES)
+    windows = at.read(spark, NOTE_WINDOWS)
+    predictions = at.read(spark, PREDICTIONS)
     return {
         "ledger_rows": ledger.count(),
         "notes": ledger.select("note_id").distinct().count(),
@@ -140,7 +140,7 @@ def counts(root: Path) -> dict[str, int]:
         "distinct_windows": windows.select("window_hash").distinct().count(),
         "predictions": predictions.count(),
         "scored_wordpieces": predictions.groupBy().sum("wordpieces").first()[0],
-        "entities": at.read(spark, schemas.ENTITIES).count(),
+        "entities": at.read(spark, ENTITIES).count(),
     }
 
 

@@ -20,20 +20,27 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.wiring.start_session import start_session
-from pipelines import schemas
+from pipelines.tables.definitions import (
+    ENTITIES,
+    NOTE_WINDOWS,
+    PREDICTIONS,
+    PROCESSED_NOTES,
+    RUNS,
+    Table,
+)
 from pipelines.tables.table_root import TableRoot
 from tests.soak.run_soak import REPOSITORY, Soak
 from udfs.benchmark.invented_notes import LINES
 
 # Half of the windows are copies: each prediction stands in two places.
 PLACES = 2
-RUNS = 100
+PAST_RUNS = 100
 
 
 def store_a_past(spark: SparkSession, root: TableRoot, predictions: int) -> None:
     """Adds rows as if so many distinct windows of earlier notes had been scored."""
-    done = root.read(spark, schemas.PROCESSED_NOTES).first()
-    scored = root.read(spark, schemas.PREDICTIONS).first()
+    done = root.read(spark, PROCESSED_NOTES).first()
+    scored = root.read(spark, PREDICTIONS).first()
     assert done and scored
     span = F.struct(
         F.lit(3).alias("begin"),
@@ -44,7 +51,7 @@ def store_a_past(spark: SparkSession, root: TableRoot, predictions: int) -> None
     number = F.col("id")
     add_rows(
         root,
-        schemas.PREDICTIONS,
+        PREDICTIONS,
         spark.range(0, predictions, 1, 32),
         window_hash=_hash(number),
         model_fingerprint=F.lit(scored["model_fingerprint"]),
@@ -54,7 +61,7 @@ def store_a_past(spark: SparkSession, root: TableRoot, predictions: int) -> None
     )
     add_rows(
         root,
-        schemas.NOTE_WINDOWS,
+        NOTE_WINDOWS,
         spark.range(0, PLACES * predictions, 1, 32),
         note_id=_note_id(F.floor(number / LINES)),
         window_index=number % LINES,
@@ -64,17 +71,17 @@ def store_a_past(spark: SparkSession, root: TableRoot, predictions: int) -> None
     )
     notes = PLACES * predictions // LINES
     past = {
-        "run_id": F.concat(F.lit("past-"), (number * RUNS / notes).cast("int").cast("string")),
+        "run_id": F.concat(F.lit("past-"), (number * PAST_RUNS / notes).cast("int").cast("string")),
         "processed_at": F.lit(done["processed_at"]) - F.expr("INTERVAL 1 DAY"),
     }
-    like = {name: F.lit(done[name]) for name in schemas.PROCESSED_NOTES.schema.names}
+    like = {name: F.lit(done[name]) for name in PROCESSED_NOTES.schema.names}
     like |= past | {"note_id": _note_id(number)}
-    add_rows(root, schemas.PROCESSED_NOTES, spark.range(0, notes, 1, 32), **like)
-    mention = root.read(spark, schemas.ENTITIES).first()
+    add_rows(root, PROCESSED_NOTES, spark.range(0, notes, 1, 32), **like)
+    mention = root.read(spark, ENTITIES).first()
     assert mention
-    like = {name: F.lit(mention[name]) for name in schemas.ENTITIES.schema.names}
+    like = {name: F.lit(mention[name]) for name in ENTITIES.schema.names}
     like |= past | {"note_id": _note_id(F.floor(number / LINES)), "entity_id": _hash(number)}
-    add_rows(root, schemas.ENTITIES, spark.range(0, predictions, 1, 32), **like)
+    add_rows(root, ENTITIES, spark.range(0, predictions, 1, 32), **like)
 
 
 def _hash(number: Column) -> Column:
@@ -85,7 +92,7 @@ def _note_id(number: Column) -> Column:
     return F.format_string("past-%09d", number.cast("long"))
 
 
-def add_rows(root: TableRoot, table: schemas.Table, rows, **columns: Column) -> None:
+def add_rows(root: TableRoot, table: Table, rows, **columns: Column) -> None:
     """Appends rows to a table; a column that is not given is null."""
     named = (
         columns.get(field.name, F.lit(None)).cast(field.dataType).alias(field.name)
@@ -109,7 +116,7 @@ def main() -> int:
     store_a_past(spark, root, options.predictions)
     spark.stop()
     second = soak.extract(1)
-    runs = start_session("clinspan-stored").table(root.sql_name(schemas.RUNS)).orderBy("start")
+    runs = start_session("clinspan-stored").table(root.sql_name(RUNS)).orderBy("start")
     records = runs.select("scored_windows", "inference_seconds").collect()
     scored = [row["scored_windows"] for row in records]
     past = records[0]["inference_seconds"] * options.predictions / scored[0]

@@ -7,14 +7,9 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from training.corpora.documents import (
-    ConceptRelation,
-    Mention,
-    Relation,
-    join_pieces,
-    make_document,
-)
+from training.corpora.documents import join_pieces, make_document
 from training.corpora.form_table import read_part, write_corpus
+from udfs.spans import ConceptRelation, Mention, Relation
 
 # A text with two mentions, and their offsets in UTF-16 code units: the emoji is two of them.
 TEXT = "\U0001f637 had canary fever\r\nand took aspirin"

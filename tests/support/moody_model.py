@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from pipelines.scoring.torch_engine import TorchEngine
-from udfs.annotation.note_annotation import Classifier
-from udfs.decoding.label_scheme import Span, WindowPrediction
+from udfs.spans import Classifier, Span, WindowPrediction
 
 
 class Moody:

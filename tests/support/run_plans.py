@@ -11,7 +11,7 @@ from pipelines.scoring.torch_engine import Engine
 from pipelines.source.note_columns import NoteColumns
 from pipelines.source.note_source import NoteSource
 from pipelines.tables.table_root import TableRoot
-from udfs.annotation.note_annotation import AnnotationSettings
+from udfs.annotation.steps import AnnotationSettings
 
 KEY = b"k" * 32
 ALL_DETAILS = NoteColumns(details={name: (name,) for name in schemas.NOTE_DETAILS})

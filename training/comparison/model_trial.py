@@ -21,9 +21,9 @@ from pathlib import Path
 
 from training.corpora.form_table import read_corpus
 from udfs.annotation.entity_merging import merge_mentions
-from udfs.annotation.note_annotation import Classifier, score_windows
-from udfs.decoding.label_scheme import Span
+from udfs.annotation.note_annotation import score_windows
 from udfs.errors import PredictionError
+from udfs.spans import Classifier, Span
 
 # The first passes of a process are slower: pages of the weights, caches, the choice of kernels.
 WARM_UP_DOCUMENTS = 20

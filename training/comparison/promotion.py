@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from training.evaluation.intervals import f1_difference
 from training.evaluation.measures import OVERALL, Counts, MatchCounts, precision_recall_f1
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import Span
 
 # F1 that a candidate may be worse by at most, as far as the test documents can tell. On the 500 of
 # BC5CDR's test part the interval reaches 0.008 to either side, so an equal model passes.

@@ -37,10 +37,10 @@ from training.tracking.model_registry import (
     move_alias,
     register_version,
 )
-from udfs.annotation.note_annotation import Classifier, find_entities
-from udfs.decoding.label_scheme import Span
+from udfs.annotation.note_annotation import find_entities
 from udfs.errors import InputError
 from udfs.package.model_package import ModelManifest, load_manifest
+from udfs.spans import Classifier, Span
 
 
 @dataclass(frozen=True)

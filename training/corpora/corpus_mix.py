@@ -12,8 +12,8 @@ from typing import Any
 
 from training.corpora.documents import Document, digest_documents, labels_of, make_document
 from training.corpora.form_table import read_corpus
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import Span
 
 # Label of a corpus -> label of the model, or None to drop its mentions.
 LabelMap = Mapping[str, str | None]

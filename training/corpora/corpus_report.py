@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from training.corpora.documents import Document, Mention
+from training.corpora.documents import Document
+from udfs.spans import Mention
 
 
 @dataclass

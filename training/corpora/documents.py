@@ -12,50 +12,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import ConceptRelation, Mention, Relation
 
 # What may be done with discontinuous mentions where one piece is needed.
 REFUSE, COVER, PARTS_OF = "refuse", "cover", "parts"
 POLICIES = (REFUSE, COVER, PARTS_OF)
-
-
-@dataclass(frozen=True, slots=True)
-class Mention(Span):
-    """A span as it was annotated: half-open code point offsets of its outermost characters.
-
-    `fragments` are the pieces of a discontinuous mention, in text order, with something between
-    each two; a mention in one piece has none. `attributes` are sorted pairs of name and value; the
-    value of a flag is empty. `concept_ids` are those of a vocabulary such as MeSH or UMLS, as the
-    corpus gives them: several where the mention is a composite of several concepts.
-    """
-
-    fragments: tuple[tuple[int, int], ...] = ()
-    attributes: tuple[tuple[str, str], ...] = ()
-    concept_ids: tuple[str, ...] = ()
-
-    @property
-    def pieces(self) -> tuple[tuple[int, int], ...]:
-        """The fragments, or the one piece from begin to end."""
-        return self.fragments or ((self.begin, self.end),)
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """A labelled relation of two mentions of a document, by their places in `spans`."""
-
-    label: str
-    head: int
-    tail: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConceptRelation:
-    """A relation that a document states of two concepts, not of two mentions (CID in BC5CDR)."""
-
-    label: str
-    head: str
-    tail: str
 
 
 @dataclass(frozen=True)

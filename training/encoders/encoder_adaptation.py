@@ -21,6 +21,7 @@ import torch
 from transformers import PreTrainedModel
 
 from training.corpora.unlabelled_text import digest_texts
+from training.encoders.base_models import find_base_model
 from training.encoders.masked_models import find_mask_id, new_masked_model, open_masked_model
 from training.encoders.masked_training import MaskedTraining
 from training.encoders.word_masking import TextPiece, encode_texts
@@ -32,12 +33,7 @@ from training.loop.checkpoints import (
     remove_work_folder,
     work_folder,
 )
-from training.package.package_writing import (
-    TOKENIZER_CONFIG,
-    VOCABULARY,
-    check_output_folder,
-    find_base_model,
-)
+from training.package.package_writing import TOKENIZER_CONFIG, VOCABULARY, check_output_folder
 from training.recipes.adaptation_settings import AdaptationSettings, NewEncoder
 from udfs.errors import InputError
 from udfs.network.devices import resolve_device

@@ -20,9 +20,9 @@ from training.encoders.word_masking import TextPiece, hide_words
 from training.examples.examples import Example, pad_batch, shuffled_batches
 from training.examples.partial_labels import summed_loss
 from training.loop.tensor_names import named_below, optimizer_tensors, restore_optimizer
-from training.loop.training_loop import schedule_factor
 from training.recipes.adaptation_settings import AdaptationSettings
 from training.recipes.recipe import BFLOAT16
+from training.recipes.schedule import schedule_factor
 from udfs.errors import InputError
 from udfs.network.tokenization import WindowTokenizer
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.corpora.documents import Document
-from udfs.decoding.label_scheme import Span
 from udfs.decoding.score_calibration import ScoreCalibration, log_odds
 from udfs.errors import InputError
+from udfs.spans import Span
 
 BINS = 15
 # A label with fewer predicted mentions than this shares its bias with others of that kind.

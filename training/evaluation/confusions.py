@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from training.corpora.documents import Document
-from udfs.decoding.label_scheme import Span
+from udfs.spans import Span
 
 RIGHT, WRONG_LABEL, WRONG_BORDER = "right", "wrong label", "wrong border"
 WRONG_BOTH, MISSED, SPURIOUS = "wrong label and border", "missed", "spurious"

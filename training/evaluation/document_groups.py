@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from training.corpora.documents import Document
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import Span
 
 NOTE_TYPE, SECTION = "note_type", "section"
 GROUPINGS = (NOTE_TYPE, SECTION)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from training.corpora.documents import Document
 from training.evaluation.confusions import KINDS, NOTHING, Pairing, confusion_counts, pair_mentions
-from udfs.decoding.label_scheme import Span
+from udfs.spans import Span
 
 EXAMPLES = 25  # of each kind
 CONTEXT = 60  # characters before and after

@@ -26,7 +26,7 @@ from training.evaluation.measures import (
     precision_recall_f1,
 )
 from training.evaluation.strict_scores import Scores, strict_scores
-from udfs.decoding.label_scheme import Span
+from udfs.spans import Span
 
 SCORES = ("precision", "recall", "f1")
 

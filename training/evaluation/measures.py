@@ -36,9 +36,10 @@ from seqeval.metrics.sequence_labeling import (  # type: ignore[import-untyped] 
 )
 
 from training.corpora.documents import Document
-from training.corpora.forms.tools.conll_writer import sentence_tokens
-from udfs.decoding.label_scheme import Span, spans_to_tags
+from training.corpora.sentence_tokens import sentence_tokens
+from udfs.decoding.label_scheme import spans_to_tags
 from udfs.errors import InputError
+from udfs.spans import Span
 
 STRICT = "strict"
 EXACT = "exact"

@@ -19,8 +19,8 @@ from training.evaluation.measures import (
     count_matches,
     precision_recall_f1,
 )
-from udfs.annotation.note_annotation import Classifier, find_entities
-from udfs.decoding.label_scheme import Span
+from udfs.annotation.note_annotation import find_entities
+from udfs.spans import Classifier, Span
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.corpora.documents import Document
-from udfs.decoding.label_scheme import Span, spans_to_tags
+from udfs.decoding.label_scheme import spans_to_tags
 from udfs.network.tokenization import SPECIAL_TOKENS, EncodedWindow, WindowTokenizer, cut_pieces
 from udfs.network.word_borders import NO_WORD
+from udfs.spans import Span
 from udfs.text.segmentation import segment_note
 
 NO_LABEL = -100  # what torch's cross entropy leaves out

@@ -8,7 +8,7 @@ averaged, and theirs in turn. What they were trained on is what the student has 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from training.corpora.unlabelled_text import digest_texts
 from udfs.decoding.label_scheme import BIO
 from udfs.errors import InputError
 from udfs.package.encoder_config import EncoderConfig
-from udfs.package.model_package import CONFIG, MANIFEST, TOKENIZER, ModelManifest, load_manifest
+from udfs.package.model_package import CONFIG, TOKENIZER, load_manifest
 
 
 @dataclass(frozen=True)
@@ -60,30 +60,6 @@ def check_teachers(
                 f"max_wordpieces {max_wordpieces} must not exceed the {longest} positions of "
                 f"teacher {folder}"
             )
-
-
-def ancestors(teachers: Sequence[Path], base_model: Path) -> list[dict[str, str]]:
-    """All that a student learnt from: each teacher, a base model that is a package, and theirs."""
-    return descent([*((teacher, "teacher") for teacher in teachers), (base_model, "base model")])
-
-
-def descent(roles: Iterable[tuple[Path, str]]) -> list[dict[str, str]]:
-    """The entries of packages in their roles and of what they learnt from; other folders: none."""
-    found: list[dict[str, str]] = []
-    for folder, role in roles:
-        if (folder / MANIFEST).is_file():
-            manifest = load_manifest(folder)
-            found += [_entry(manifest, role), *manifest.learnt_from]
-    return list({(entry["fingerprint"], entry["role"]): entry for entry in found}.values())
-
-
-def _entry(manifest: ModelManifest, role: str) -> dict[str, str]:
-    return {
-        "role": role,
-        "name": manifest.name,
-        "fingerprint": manifest.fingerprint,
-        "training_data_digest": manifest.training_data_digest,
-    }
 
 
 def _wordpieces(folder: Path) -> dict[str, Any]:

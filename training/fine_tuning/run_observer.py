@@ -15,12 +15,12 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from training.corpora.corpus_mix import TrainingData
-from training.evaluation.strict_scores import Scores, predict_documents, score_documents
+from training.evaluation.package_scores import score_package
+from training.evaluation.strict_scores import Scores
 from training.loop.training_loop import StepReport
 from training.package.package_writing import write_package
 from training.recipes.training_request import JUDGED_PART
 from training.tracking.experiment_log import ExperimentLog
-from udfs.classifiers.model_loading import load_classifier
 from udfs.package.model_package import ModelManifest
 
 LOSS_EVERY = 20  # steps in one point of the loss curve
@@ -87,17 +87,3 @@ class RunObserver:
             folder = Path(scratch) / "package"
             write_package(folder, model, self._base_model, self._draft, {})
             return score_package(folder, self._scored, self._threads)
-
-
-def score_package(
-    folder: Path, scored: Mapping[str, TrainingData], threads: int
-) -> dict[str, Scores]:
-    """The scores of a package on each part, in float32 on the CPU. What a corpus does not annotate
-    is neither right nor wrong."""
-    classifier = load_classifier(folder, device="cpu", precision="float32", threads=threads)
-    return {
-        part: score_documents(
-            data.documents, data.told_apart(predict_documents(data.documents, classifier))
-        )
-        for part, data in scored.items()
-    }

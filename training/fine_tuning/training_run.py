@@ -20,19 +20,17 @@ from training.corpora.corpus_mix import TrainingData, form_of
 from training.corpora.seen_parts import refuse_seen_part
 from training.corpora.term_lists import check_terms
 from training.corpora.unlabelled_text import digest_texts
+from training.encoders.base_models import base_model_name, find_base_model
+from training.evaluation.package_scores import score_package
 from training.evaluation.strict_scores import Scores
-from training.examples.teachers import Teaching, ancestors, check_teachers
+from training.examples.teachers import Teaching, check_teachers
 from training.fine_tuning.epochs import fine_tune
-from training.fine_tuning.run_observer import Progress, RunObserver, score_package
+from training.fine_tuning.run_observer import Progress, RunObserver
 from training.loop.checkpoints import Checkpoints, check_unfinished, remove_work_folder, work_folder
 from training.loop.processes import ONE_PROCESS, Processes
+from training.package.ancestry import ancestors
 from training.package.model_card import training_facts
-from training.package.package_writing import (
-    base_model_name,
-    check_output_folder,
-    find_base_model,
-    write_package,
-)
+from training.package.package_writing import check_output_folder, write_package
 from training.recipes.recipe import Recipe
 from training.recipes.training_request import JUDGED_PART, TrainingRequest
 from training.tracking.experiment_log import ExperimentLog

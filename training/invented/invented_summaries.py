@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from training.corpora.documents import Document, Mention, Relation, join_pieces, make_document
+from training.corpora.documents import Document, join_pieces, make_document
 from training.invented import invented_phrases as phrases
+from udfs.spans import Mention, Relation
 
 LABELS = ("ADE", "Dosage", "Drug", "Duration", "Form", "Frequency", "Reason", "Route", "Strength")
 FIRST_ID = 900_001  # of six digits, as those of the corpus, which begin with 1

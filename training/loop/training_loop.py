@@ -22,6 +22,7 @@ from training.examples.partial_labels import hidden_matrix
 from training.loop.processes import Processes
 from training.loop.tensor_names import named_below, optimizer_tensors, restore_optimizer
 from training.recipes.recipe import BFLOAT16, Recipe
+from training.recipes.schedule import schedule_factor
 from udfs.errors import InputError
 from udfs.network.tokenization import WindowTokenizer
 
@@ -156,11 +157,3 @@ class TrainingLoop:
         torch.set_rng_state(tensors["random/cpu"][self._processes.rank].clone())
         if "random/cuda" in tensors and self._model.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random/cuda"], self._model.device)
-
-
-def schedule_factor(done: float, recipe: Recipe) -> float:
-    """What the peak learning rate is multiplied by when the fraction `done` of the run is over."""
-    if done < recipe.warmup:
-        return max(done, 1e-3) / recipe.warmup
-    left = (1 - done) / (1 - recipe.warmup)
-    return left if recipe.decay == "linear" else 0.5 * (1 - math.cos(math.pi * left))

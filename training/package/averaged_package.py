@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training.examples.teachers import descent
+from training.package.ancestry import descent
 from training.package.card_metadata import split_card
 from training.package.model_card import CARD, OWN_ROWS, made_rows, render_card
 from training.package.package_writing import write_whole

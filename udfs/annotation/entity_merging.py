@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from udfs.decoding.label_scheme import Span
+from udfs.spans import Span
 from udfs.text.segmentation_cues import BLANK
 
 _BLANK = re.compile(BLANK)

@@ -8,38 +8,16 @@ mentions to mentions. It knows no Spark and no model.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from udfs.annotation.entity_merging import ScoredWindow, merge_mentions
-from udfs.decoding.label_scheme import Span, WindowPrediction
+from udfs.annotation.steps import STEPS, AnnotationSettings
+from udfs.spans import Classifier, Span, WindowPrediction
 from udfs.text.segmentation import segment_note
 
 # Part of the pipeline fingerprint: raise it whenever a rule here or in entity_merging changes rows.
 ANNOTATION_VERSION = 1
-
-
-class Classifier(Protocol):
-    """What annotation needs of an engine: one prediction for each window text, in order."""
-
-    def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
-        """See ``udfs.classifiers.token_classifier.TokenClassifier.predict``."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotationSettings:
-    """What changes the entity rows of a note without any new inference.
-
-    ``model`` is the name that stands in the rows; ``entity_types`` maps a label in lower case to
-    the common vocabulary; ``labels`` keeps only these (None: all); ``min_score`` is in [0, 1].
-    """
-
-    model: str
-    entity_types: Mapping[str, str] = field(default_factory=dict)
-    labels: frozenset[str] | None = None
-    min_score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +31,6 @@ class EntityRow:
     label: str
     entity_type: str
     score: float
-
-
-Step = Callable[[str, list[Span], AnnotationSettings], list[Span]]
-
-
-def _keep_labels(text: str, mentions: list[Span], settings: AnnotationSettings) -> list[Span]:
-    wanted = settings.labels
-    return mentions if wanted is None else [m for m in mentions if m.label in wanted]
-
-
-def _keep_scores(text: str, mentions: list[Span], settings: AnnotationSettings) -> list[Span]:
-    return [m for m in mentions if m.score >= settings.min_score]
-
-
-STEPS: tuple[Step, ...] = (_keep_labels, _keep_scores)
 
 
 def annotate_note(

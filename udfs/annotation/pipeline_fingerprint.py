@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from udfs.annotation.note_annotation import ANNOTATION_VERSION, AnnotationSettings
+from udfs.annotation.note_annotation import ANNOTATION_VERSION
+from udfs.annotation.steps import AnnotationSettings
 from udfs.text.segmentation import SEGMENTATION_VERSION
 
 

@@ -13,10 +13,9 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from udfs.annotation.note_annotation import Classifier
 from udfs.classifiers.watchdog import watching
-from udfs.decoding.label_scheme import WindowFailure, WindowPrediction
 from udfs.errors import ClinspanError, PredictionError
+from udfs.spans import Classifier, WindowFailure, WindowPrediction
 
 CHUNK_WINDOWS = 64
 # More than this in one task is no matter of single windows: the model or the machine is broken.

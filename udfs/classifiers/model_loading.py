@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from udfs.decoding.label_scheme import WindowPrediction
 from udfs.errors import ModelPackageError
 from udfs.package.encoder_config import EncoderConfig
 from udfs.package.model_package import CONFIG, SPACY, ModelManifest, load_manifest, read_manifest
 from udfs.package.spacy_config import SpacyConfig
+from udfs.spans import WindowPrediction
 
 
 class PackageClassifier(Protocol):

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from udfs.classifiers import watchdog
-from udfs.decoding.label_scheme import Span, WindowPrediction
 from udfs.errors import InputError, ModelPackageError
 from udfs.package.model_package import CONFIG, PIPELINE, ModelManifest, load_manifest
 from udfs.package.spacy_config import NER, SpacyConfig
+from udfs.spans import Span, WindowPrediction
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from udfs.classifiers import watchdog
-from udfs.decoding.label_scheme import Span, WindowPrediction
 from udfs.decoding.span_decoding import find_mentions, over_marks, softmax
 from udfs.errors import ModelPackageError
 from udfs.network.devices import is_out_of_memory, resolve_device, resolve_precision
@@ -26,6 +25,7 @@ from udfs.network.packing import next_batch, pack_windows
 from udfs.network.tokenization import EncodedWindow, WindowTokenizer
 from udfs.package.encoder_config import EncoderConfig
 from udfs.package.model_package import CONFIG, TOKENIZER, WEIGHTS, ModelManifest, load_manifest
+from udfs.spans import Span, WindowPrediction
 
 NO_LIMIT = np.iinfo(np.int32).max
 # On a CPU the heap's holes are given back after so many batches: 0.1 s in 5.5 s of one layer.

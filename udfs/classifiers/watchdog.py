@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from udfs.annotation.note_annotation import Classifier
-from udfs.decoding.label_scheme import WindowPrediction
+from udfs.spans import Classifier, WindowPrediction
 
 
 class _Timer:

@@ -27,38 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from udfs.decoding.tag_paths import best_path
+from udfs.spans import Span
 
 IntArray = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A labelled piece of a text: half-open code point offsets; score in [0, 1]."""
-
-    begin: int
-    end: int
-    label: str
-    score: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class WindowPrediction:
-    """What an engine says of one window: spans relative to it, and how much of it was read.
-
-    ``unread_characters`` counts those in words that the vocabulary cannot spell (each becomes one
-    unknown token).
-    """
-
-    spans: tuple[Span, ...]
-    wordpieces: int
-    unread_characters: int
-
-
-@dataclass(frozen=True, slots=True)
-class WindowFailure:
-    """Why a window has no prediction, without text: ``died``, ``hung`` or an exception's class."""
-
-    reason: str
 
 
 BIO, BILOU, PLAIN = "bio", "bilou", "plain"

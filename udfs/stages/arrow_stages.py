@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from udfs import arrow_schemas
 from udfs.annotation.entity_merging import ScoredWindow
-from udfs.annotation.note_annotation import AnnotationSettings, annotate_note
-from udfs.decoding.label_scheme import Span, WindowFailure, WindowPrediction
+from udfs.annotation.note_annotation import annotate_note
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import ClinspanError, PredictionError
+from udfs.spans import Span, WindowFailure, WindowPrediction
 from udfs.text.segmentation import segment_note
 from udfs.text.text_hash import keyed_hash
 

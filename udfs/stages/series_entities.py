@@ -13,14 +13,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from udfs.annotation.note_annotation import (
-    AnnotationSettings,
-    Classifier,
-    annotate_note,
-    place_predictions,
-)
-from udfs.decoding.label_scheme import WindowPrediction
+from udfs.annotation.note_annotation import annotate_note, place_predictions
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import ClinspanError, PredictionError
+from udfs.spans import Classifier, WindowPrediction
 from udfs.text.segmentation import segment_note
 
 # What a query gets of an entity: the fields of ``EntityRow`` that need no id of the note.

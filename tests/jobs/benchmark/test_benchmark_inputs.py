@@ -11,8 +11,8 @@ from jobs.benchmark.benchmark_inputs import read_gold, strict_f1, write_inputs
 from tests.support.places import REPOSITORY
 from tests.support.tiny_bert import write_tiny_bc5cdr
 from training.corpora.form_table import read_corpus
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import Span
 
 SETTINGS = REPOSITORY / "conf" / "benchmark.yaml"
 

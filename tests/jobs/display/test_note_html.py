@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from jobs.display.note_html import render_comparison, render_note
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import Span
 
 
 class Page(HTMLParser):

@@ -65,7 +65,7 @@ def test_progress_in_a_log_is_one_line_a_step(capsys) -> None:
 
 
 def test_the_example_query_runs(spark) -> None:
-    from pipelines.schemas import ENTITIES
+    from pipelines.tables.definitions import ENTITIES
 
     spark.createDataFrame([], ENTITIES.schema).createOrReplaceTempView("shown_entities")
     query = example_query(TableRoot.at(None, "s")).replace("`s`.`entities`", "shown_entities")

@@ -8,7 +8,7 @@ import pytest
 
 from conf.settings import Settings, SettingsError, load_settings
 from jobs import export_model
-from jobs.wiring import choose_engine
+from jobs.wiring import choose_engine, onnx_cache
 from pipelines.scoring.spark_nlp_engine import SparkNlpEngine, spark_nlp_fingerprint
 from pipelines.scoring.torch_engine import TorchEngine
 from udfs.errors import InputError
@@ -34,7 +34,7 @@ def exports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Path,
         (target / EXPORT_DIGESTS).write_text("{}")
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(export_model, "_export", export)
+    monkeypatch.setattr(onnx_cache, "export", export)
     return calls
 
 

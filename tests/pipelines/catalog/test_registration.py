@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 from pyspark.sql import types as T
 
-from pipelines import schemas
 from pipelines.catalog.catalog_views import VIEWS
 from pipelines.catalog.registration import Names, is_lasting, register_tables
-from pipelines.schemas import TABLES
+from pipelines.tables.definitions import (
+    ENTITIES,
+    PROCESSED_NOTES,
+    QUARANTINED_NOTES,
+    RUNS,
+    TABLES,
+    Table,
+)
 from pipelines.tables.row_writes import append_rows
 from pipelines.tables.table_root import TableRoot, create_tables
 from udfs.errors import InputError
@@ -22,7 +28,7 @@ DAY_1, DAY_2 = datetime(2150, 1, 1, tzinfo=UTC), datetime(2150, 1, 2, tzinfo=UTC
 BLANK = {T.StringType: "x", T.IntegerType: 0, T.LongType: 0, T.FloatType: 0.5, T.DoubleType: 0.0}
 
 
-def row(table: schemas.Table, **values: object) -> tuple:
+def row(table: Table, **values: object) -> tuple:
     """A row of a table: what a test does not say is null, or the same for all where it may not."""
     fill = {
         f.name: None if f.nullable else BLANK.get(type(f.dataType), DAY_1) for f in table.schema
@@ -33,20 +39,20 @@ def row(table: schemas.Table, **values: object) -> tuple:
 
 def mention(note_id: str, text: str, **values: object) -> tuple:
     values = {"model": "m", "run_id": "r1", "entity_type": "drug", "score": 0.5, **values}
-    return row(schemas.ENTITIES, note_id=note_id, text=text, **values)
+    return row(ENTITIES, note_id=note_id, text=text, **values)
 
 
 def done(note_id: str, **values: object) -> tuple:
     values = {"model": "m", "run_id": "r1", "processed_at": DAY_1, **values}
-    return row(schemas.PROCESSED_NOTES, note_id=note_id, characters=100, **values)
+    return row(PROCESSED_NOTES, note_id=note_id, characters=100, **values)
 
 
 def refused(hint: str, rule: str, **values: object) -> tuple:
-    return row(schemas.QUARANTINED_NOTES, row_hint=hint, rule=rule, **values)
+    return row(QUARANTINED_NOTES, row_hint=hint, rule=rule, **values)
 
 
 ROWS = {
-    schemas.ENTITIES: [
+    ENTITIES: [
         mention("a", "Aspirin\n 81", subject_id=1, hadm_id=10, charttime=DAY_1, score=0.4),
         mention("a", "aspirin 81", subject_id=1, hadm_id=10, charttime=DAY_1, score=0.6),
         mention("b", "aspirin 81", subject_id=1, hadm_id=11, charttime=DAY_2),
@@ -55,23 +61,23 @@ ROWS = {
         mention("c", "left over", subject_id=2, run_id="r0"),
         mention("unfinished", "aspirin 81", subject_id=3, run_id="r2"),
     ],
-    schemas.PROCESSED_NOTES: [
+    PROCESSED_NOTES: [
         done("a", entities=2, storetime=DAY_2),
         done("b", entities=2, processed_at=DAY_2),
         done("c", entities=1),
         done("blank"),
         done("unfinished"),
     ],
-    schemas.QUARANTINED_NOTES: [
+    QUARANTINED_NOTES: [
         refused("a", "too_long", note_id="a", at=DAY_2),
         refused("b", "too_long", note_id="b", at=DAY_1),
         refused("hash", "no_note_id", at=DAY_1),
     ],
-    schemas.RUNS: [
-        row(schemas.RUNS, run_id="r1", status="done", model="m", rows_read=10, notes=9,
+    RUNS: [
+        row(RUNS, run_id="r1", status="done", model="m", rows_read=10, notes=9,
             unchanged_notes=1, quarantined_notes=1, seconds=4.0, inference_seconds=2.0,
             scored_wordpieces=500),
-        row(schemas.RUNS, run_id="r2", status="running", model="m"),
+        row(RUNS, run_id="r2", status="running", model="m"),
     ],
 }  # fmt: skip
 

@@ -12,8 +12,9 @@ from pyspark.sql import functions as F
 from pipelines import schemas
 from pipelines.forecast import note_sample, run_forecast
 from pipelines.forecast.run_forecast import forecast_run
+from pipelines.progress import Progress
 from pipelines.run.extraction_run import run_extraction
-from pipelines.run.run_plan import Progress, RunPlan
+from pipelines.run.run_plan import RunPlan
 from tests.support.run_plans import plan_of
 from udfs.errors import InputError
 

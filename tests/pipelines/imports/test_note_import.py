@@ -19,7 +19,7 @@ from pipelines.imports import note_import
 from pipelines.imports.import_records import find_notes
 from pipelines.imports.import_tables import ImportTarget, TableShape, lay_out, write_table
 from pipelines.imports.note_import import ImportPlan, import_notes
-from pipelines.run.run_plan import Progress
+from pipelines.progress import Progress
 from pipelines.source.note_columns import NoteColumns, map_columns
 from pipelines.source.note_selection import judge_notes
 from pipelines.source.note_source import NoteSource, read_notes

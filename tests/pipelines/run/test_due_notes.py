@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from pipelines import schemas
+from pipelines.progress import Progress
 from pipelines.run import note_writing, run_lease
 from pipelines.run.extraction_run import run_extraction
 from pipelines.run.run_input import open_input
-from pipelines.run.run_plan import Progress, RunPlan
+from pipelines.run.run_plan import RunPlan
 from pipelines.run.run_record import RunRecord
 from pipelines.source.note_columns import NoteColumns
 from pipelines.source.note_source import NoteSource
+from pipelines.tables.definitions import ENTITIES, NOTE_WINDOWS, PROCESSED_NOTES, RUNS
 from pipelines.tables.row_writes import append_rows, update_rows
 from pipelines.upkeep.note_release import release_notes
 from pipelines.verification.table_verification import open_for_checks, verify_tables
@@ -46,10 +48,10 @@ def run(spark, plan: RunPlan, notes: Sequence[Note], **source: object) -> RunRec
 
 def found(spark, plan: RunPlan) -> dict[str, str]:
     """The mentions of each note in the ledger."""
-    entities = plan.root.read(spark, schemas.ENTITIES).select("note_id", "text").collect()
+    entities = plan.root.read(spark, ENTITIES).select("note_id", "text").collect()
     by_note = {row.note_id: row.text for row in entities}
     assert len(by_note) == len(entities)  # these notes have one mention at most
-    ledger = plan.root.read(spark, schemas.PROCESSED_NOTES).select("note_id").collect()
+    ledger = plan.root.read(spark, PROCESSED_NOTES).select("note_id").collect()
     assert by_note.keys() <= {row.note_id for row in ledger}
     return {row.note_id: by_note.get(row.note_id, "") for row in ledger}
 
@@ -99,7 +101,7 @@ def test_days_in_any_order_leave_the_latest_text_of_each_note(spark, plan: RunPl
     record = run(spark, plan, rows, withdrawn_ids=("kept", "corrected", "of nobody"))
     assert (record.withdrawn_notes, record.removed_notes, record.worked_notes) == (1, 2, 0)
     assert found(spark, plan) == {"amended": "insulin", "no time": "lisinopril"}
-    windows = plan.root.read(spark, schemas.NOTE_WINDOWS)
+    windows = plan.root.read(spark, NOTE_WINDOWS)
     assert {row.note_id for row in windows.collect()} == {"amended", "no time"}
     tables, _ = open_for_checks(spark, plan.root)
     assert not [finding for finding in verify_tables(tables) if finding.is_violation]
@@ -114,7 +116,7 @@ def test_a_text_that_comes_again_makes_its_note_newer(spark, plan: RunPlan) -> N
     assert run(spark, plan, late).worked_notes == 0
     assert found(spark, plan) == {"a": "insulin", "b": "heparin"}
     # The note itself was done when it was.
-    stamps = plan.root.read(spark, schemas.PROCESSED_NOTES).select("run_id").distinct()
+    stamps = plan.root.read(spark, PROCESSED_NOTES).select("run_id").distinct()
     assert stamps.count() == 1
 
 
@@ -163,15 +165,15 @@ def test_a_run_that_waited_reads_what_came_meanwhile(
     elsewhere = spark.sql(
         "SELECT 'other' run_id, 'running' status, 'elsewhere:1' holder, now() heartbeat"
     )
-    mine = plan.root.read(spark, schemas.RUNS)
+    mine = plan.root.read(spark, RUNS)
     columns = [c for c in mine.columns if c not in elsewhere.columns]
-    append_rows(plan.root, schemas.RUNS, mine.select(*columns).crossJoin(elsewhere))
+    append_rows(plan.root, RUNS, mine.select(*columns).crossJoin(elsewhere))
     file = Path(str(plan.source.path))
 
     def pause() -> None:
         file.write_text(file.read_text().replace("heparin", "warfarin"))
         ended = spark.createDataFrame([("other", "done")], "run_id string, status string")
-        update_rows(spark, plan.root, schemas.RUNS, ended, "run_id")
+        update_rows(spark, plan.root, RUNS, ended, "run_id")
 
     monkeypatch.setattr(run_lease, "_pause", pause)
     record = run(spark, plan, [("a", "heparin", None, False)])

@@ -11,13 +11,22 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from pipelines import schemas
 from pipelines.entity_extraction import extract_entities
+from pipelines.progress import Progress
 from pipelines.run.extraction_run import run_extraction
-from pipelines.run.run_plan import Progress, RunPlan
-from pipelines.scoring.torch_engine import NOTES_A_PARTITION, task_slots
+from pipelines.run.run_plan import RunPlan
+from pipelines.scoring.distinct_windows import NOTES_A_PARTITION
+from pipelines.spark.slots import task_slots
+from pipelines.tables.definitions import (
+    ENTITIES,
+    NOTE_WINDOWS,
+    PROCESSED_NOTES,
+    QUARANTINED_NOTES,
+    RUNS,
+)
 from tests.support.run_plans import KEY, plan_of
-from udfs.annotation.note_annotation import AnnotationSettings, find_entities
+from udfs.annotation.note_annotation import find_entities
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import InputError
 
 MakePlan = Callable[..., RunPlan]
@@ -56,7 +65,7 @@ def write_notes(path: Path, *rows: tuple[str, str | None, str | None]) -> Path:
 
 
 def entities(spark, plan: RunPlan) -> list[tuple]:
-    rows = plan.root.read(spark, schemas.ENTITIES)
+    rows = plan.root.read(spark, ENTITIES)
     return sorted(
         tuple(r)
         for r in rows.select(
@@ -70,13 +79,13 @@ def test_every_note_is_accounted_for_and_every_offset_exact(
 ) -> None:
     plan, told = make_plan(samples, model_source="models:/clinspan-ner/3"), Told()
     record = run_extraction(spark, plan, told)
-    kept = plan.root.read(spark, schemas.RUNS).select("model", "model_source").collect()
+    kept = plan.root.read(spark, RUNS).select("model", "model_source").collect()
     assert [tuple(row) for row in kept] == [("fake", "models:/clinspan-ner/3")]
     notes = {n["note_id"]: n for n in map(json.loads, samples.read_text().splitlines())}
     assert record.rows_read == record.notes == record.worked_notes == len(notes)
     assert record.status == "done" and record.quarantined_notes == record.unchanged_notes == 0
 
-    found = plan.root.read(spark, schemas.ENTITIES)
+    found = plan.root.read(spark, ENTITIES)
     source = spark.read.json(str(samples)).select("note_id", F.col("text").alias("note"))
     wrong = found.join(source, on="note_id", how="left").where(
         "NOT text <=> substring(note, begin + 1, end - begin)"
@@ -92,13 +101,13 @@ def test_every_note_is_accounted_for_and_every_offset_exact(
     }
     assert {(r[0], r[1], r[2], r[4]) for r in entities(spark, plan)} == expected
 
-    ledger = plan.root.read(spark, schemas.PROCESSED_NOTES).collect()
+    ledger = plan.root.read(spark, PROCESSED_NOTES).collect()
     assert {r.note_id: r.characters for r in ledger} == {
         i: len(n["text"]) for i, n in notes.items()
     }
     assert sum(r.wordpieces for r in ledger) == record.wordpieces
     assert sum(r.windows for r in ledger) == record.windows
-    assert plan.root.read(spark, schemas.NOTE_WINDOWS).count() == record.windows
+    assert plan.root.read(spark, NOTE_WINDOWS).count() == record.windows
     assert record.distinct_windows == record.scored_windows < record.windows
     details = found.where("note_type = 'DS' AND subject_id IS NOT NULL AND charttime IS NOT NULL")
     assert details.count() > 0
@@ -113,7 +122,7 @@ def test_predictions_and_windows_hold_no_text_and_windows_cover_the_notes(
     plan = make_plan(samples)
     run_extraction(spark, plan, Progress())
     windows: dict[str, list[tuple[int, int]]] = {}
-    for row in plan.root.read(spark, schemas.NOTE_WINDOWS).orderBy("note_id", "begin").collect():
+    for row in plan.root.read(spark, NOTE_WINDOWS).orderBy("note_id", "begin").collect():
         windows.setdefault(row.note_id, []).append((row.begin, row.end))
     for note in map(json.loads, samples.read_text().splitlines()):
         rest, position = "", 0
@@ -135,7 +144,7 @@ def test_a_rerun_changes_nothing_and_scores_nothing(
     assert (first.worked_notes, again.worked_notes, again.unchanged_notes) == (2, 0, 2)
     assert again.windows == again.entities == 0
     assert entities(spark, plan) == before
-    statuses = [r.status for r in plan.root.read(spark, schemas.RUNS).collect()]
+    statuses = [r.status for r in plan.root.read(spark, RUNS).collect()]
     assert statuses == ["done", "done"]
 
 
@@ -195,9 +204,9 @@ def test_blank_notes_are_done_and_bad_rows_are_quarantined_once(
         assert (record.rows_read, record.notes, record.quarantined_notes) == (9, 4, 3)
         # rows = notes + quarantined + further rows of the same notes
         assert record.rows_read == record.notes + record.quarantined_notes + record.repeated_rows
-    ledger = {r.note_id for r in plan.root.read(spark, schemas.PROCESSED_NOTES).collect()}
+    ledger = {r.note_id for r in plan.root.read(spark, PROCESSED_NOTES).collect()}
     assert ledger == {"null", "empty", "blank", "twice"}
-    refused = plan.root.read(spark, schemas.QUARANTINED_NOTES).collect()
+    refused = plan.root.read(spark, QUARANTINED_NOTES).collect()
     assert sorted((r.note_id or "-", r.rule) for r in refused) == [
         ("-", "no_note_id"),
         ("long", "too_long"),
@@ -224,7 +233,7 @@ def test_a_huge_note_and_one_without_a_space_pass_beside_others(
     found = entities(spark, plan)
     assert all(texts[i][begin:end] == text for i, begin, end, text, *_ in found)
     assert len(found) == 2 * texts["10 MB"].count("aspirin") + 1
-    ledger = {r.note_id: r for r in plan.root.read(spark, schemas.PROCESSED_NOTES).collect()}
+    ledger = {r.note_id: r for r in plan.root.read(spark, PROCESSED_NOTES).collect()}
     assert {i: r.characters for i, r in ledger.items()} == {i: len(t) for i, t in texts.items()}
     assert ledger["no space"].windows == 500
     # The big note's windows are copies of few texts, and each was scored once.
@@ -258,7 +267,7 @@ def test_partitions_formats_and_order_change_no_row(
         other = make_plan(tmp_path / name, f"root of {name}", partitions=partitions)
         run_extraction(spark, other, Progress())
         assert entities(spark, other) == expected
-    run = other.root.read(spark, schemas.RUNS).first()
+    run = other.root.read(spark, RUNS).first()
     assert run.input_version == 0  # of the Delta table, the last of them
 
 
@@ -269,12 +278,12 @@ def test_the_notes_of_one_file_are_work_for_every_slot(
     plan = make_plan(write_notes(tmp_path / "n.jsonl", *texts))
     record = run_extraction(spark, plan, Progress())
     assert record.entities == len(texts)
-    files = set(plan.root.read(spark, schemas.ENTITIES).inputFiles())
+    files = set(plan.root.read(spark, ENTITIES).inputFiles())
     assert len(files) == task_slots(spark) == 2  # each written by the task that had its notes
     texts.append(("late", "aspirin late", None))  # and the few of another day are one task's
     write_notes(tmp_path / "n.jsonl", *texts)
     assert run_extraction(spark, plan, Progress()).entities == 1
-    assert len(set(plan.root.read(spark, schemas.ENTITIES).inputFiles()) - files) == 1
+    assert len(set(plan.root.read(spark, ENTITIES).inputFiles()) - files) == 1
 
 
 def test_a_failed_run_says_so_and_the_next_one_finishes(
@@ -284,7 +293,7 @@ def test_a_failed_run_says_so_and_the_next_one_finishes(
     plan = make_plan(notes)
     with pytest.raises(AssertionError):
         run_extraction(spark, replace(plan, engine=_refuse), Progress())
-    run = plan.root.read(spark, schemas.RUNS).first()
+    run = plan.root.read(spark, RUNS).first()
     assert (run.status, run.error) == ("failed", "AssertionError")
     assert entities(spark, plan) == []
     run_extraction(spark, plan, Progress())
@@ -325,7 +334,7 @@ def test_a_limit_takes_so_many(spark, make_plan: MakePlan, samples: Path) -> Non
     plan = replace(plan, source=replace(plan.source, limit=7))
     record = run_extraction(spark, plan, Progress())
     assert record.rows_read == record.notes == 7
-    assert plan.root.read(spark, schemas.PROCESSED_NOTES).count() == 7
+    assert plan.root.read(spark, PROCESSED_NOTES).count() == 7
 
 
 def test_extract_entities_needs_no_tables(

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import schemas
+from pipelines.progress import Progress
 from pipelines.run.note_stream import run_stream
-from pipelines.run.run_plan import Progress, RunPlan
+from pipelines.run.run_plan import RunPlan
 from pipelines.run.run_record import RunRecord
 from pipelines.source.note_columns import NoteColumns
 from pipelines.source.note_source import NoteSource
+from pipelines.tables.definitions import ENTITIES
 from pipelines.tables.table_root import TableRoot
 from tests.support.run_plans import plan_of
 from udfs.errors import InputError, PredictionError
@@ -51,7 +52,7 @@ def stream(spark, plan: RunPlan, checkpoint: str | None = None) -> list[RunRecor
 
 
 def mentions(spark, plan: RunPlan) -> set[tuple[str, str]]:
-    rows = plan.root.read(spark, schemas.ENTITIES).select("note_id", "text").collect()
+    rows = plan.root.read(spark, ENTITIES).select("note_id", "text").collect()
     return {(row.note_id, row.text) for row in rows}
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import schemas
 from pipelines.run import run_lease, run_record
 from pipelines.run.run_lease import hold_for_upkeep, hold_root
 from pipelines.run.run_record import RunRecord
-from pipelines.tables.table_root import RootBusyError, TableRoot, create_tables
+from pipelines.tables.definitions import RUNS
+from pipelines.tables.table_root import TableRoot, create_tables
+from udfs.errors import RootBusyError
 
 
 def now() -> datetime:
@@ -42,7 +43,7 @@ def other_process(code: str = "import time; time.sleep(600)") -> subprocess.Pope
 
 
 def statuses(spark, root: TableRoot) -> dict[str, str]:
-    rows = root.read(spark, schemas.RUNS).select("run_id", "status").collect()
+    rows = root.read(spark, RUNS).select("run_id", "status").collect()
     return {row.run_id: row.status for row in rows}
 
 
@@ -133,7 +134,7 @@ def test_a_run_shows_that_it_is_alive(
     monkeypatch.setattr(run_lease, "HEARTBEAT_SECONDS", 0.1)
 
     def heartbeat() -> float:
-        row = root.read(spark, schemas.RUNS).selectExpr("cast(heartbeat AS double)").first()
+        row = root.read(spark, RUNS).selectExpr("cast(heartbeat AS double)").first()
         return row[0]
 
     with hold_root(spark, root, record("mine"), wait_seconds=0) as lease:

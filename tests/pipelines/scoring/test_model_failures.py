@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from jobs.display.show_run import summary_rows
-from pipelines import schemas
+from pipelines.progress import Progress
 from pipelines.run.extraction_run import run_extraction
-from pipelines.run.run_plan import Progress, RunPlan
+from pipelines.run.run_plan import RunPlan
 from pipelines.source.note_columns import NoteColumns
+from pipelines.tables.definitions import ENTITIES, PROCESSED_NOTES, QUARANTINED_NOTES, Table
 from pipelines.upkeep.note_release import release_notes
 from pipelines.upkeep.table_maintenance import Retention, drop_predictions
 from pipelines.verification.table_verification import open_for_checks, verify_tables
@@ -41,17 +42,17 @@ def plan(tmp_path: Path) -> RunPlan:
 def test_notes_that_break_the_model_are_quarantined_and_all_others_done(
     spark, plan: RunPlan, fake_engine, capfd
 ) -> None:
-    def rows(table: schemas.Table) -> list:
+    def rows(table: Table) -> list:
         return plan.root.read(spark, table).collect()
 
     record = run_extraction(spark, plan, Progress())
     assert (record.status, record.notes, record.quarantined_notes) == ("done", 2, 3)
-    assert {r.note_id for r in rows(schemas.PROCESSED_NOTES)} == {"fine", "also fine"}
-    assert sorted((r.note_id, r.text) for r in rows(schemas.ENTITIES)) == [
+    assert {r.note_id for r in rows(PROCESSED_NOTES)} == {"fine", "also fine"}
+    assert sorted((r.note_id, r.text) for r in rows(ENTITIES)) == [
         ("also fine", "heparin"),
         ("fine", "aspirin"),
     ]
-    refused = {r.note_id: (r.rule, r.detail) for r in rows(schemas.QUARANTINED_NOTES)}
+    refused = {r.note_id: (r.rule, r.detail) for r in rows(QUARANTINED_NOTES)}
     assert refused == {
         "kills": ("model_failure", "the model failed: died on the window at 16-39"),
         "hangs": ("model_failure", "the model failed: hung on the window at 0-31"),
@@ -67,13 +68,13 @@ def test_notes_that_break_the_model_are_quarantined_and_all_others_done(
     assert drop_predictions(spark, plan.root, Retention(unused=True)) == 0
     again = run_extraction(spark, replace(plan, engine=None), Progress())
     assert (again.quarantined_notes, again.unchanged_notes, again.scored_windows) == (3, 2, 0)
-    assert len(rows(schemas.QUARANTINED_NOTES)) == 3
+    assert len(rows(QUARANTINED_NOTES)) == 3
 
     # After a mend they are released, and done.
     release = release_notes(spark, plan.root, ("model_failure",))
     assert (release.rows, release.failures) == ({"model_failure": 3}, 3)
-    assert not rows(schemas.QUARANTINED_NOTES)
+    assert not rows(QUARANTINED_NOTES)
     mended = run_extraction(spark, replace(plan, engine=fake_engine), Progress())
     assert (mended.notes, mended.quarantined_notes, mended.scored_windows) == (5, 0, 3)
-    assert {r.note_id for r in rows(schemas.PROCESSED_NOTES)} == set(NOTES)
+    assert {r.note_id for r in rows(PROCESSED_NOTES)} == set(NOTES)
     assert release_notes(spark, plan.root, ()).rows == {}

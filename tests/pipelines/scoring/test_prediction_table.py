@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pipelines import schemas
 from pipelines.scoring import prediction_table as module
 from pipelines.scoring.prediction_table import PredictionTable, WindowCounts, count_windows
+from pipelines.tables.definitions import PREDICTIONS
 from pipelines.tables.row_writes import append_rows
 from pipelines.tables.table_root import TableRoot, create_tables
 
@@ -33,7 +34,7 @@ def table(spark, tmp_path: Path) -> PredictionTable:
     rows = spark.createDataFrame(STORED, kinds).withColumns(
         {"spans": F.array().cast(schemas.SPANS), "unread_characters": F.lit(0)}
     )
-    append_rows(root, schemas.PREDICTIONS, rows)
+    append_rows(root, PREDICTIONS, rows)
     return PredictionTable(spark, root, "f1")
 
 

@@ -14,18 +14,16 @@ import pytest
 from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 
-from pipelines.scoring.torch_engine import (
+from pipelines.scoring.distinct_windows import (
     NOTES_A_PARTITION,
-    SLOT_ROWS,
-    TorchEngine,
-    _assigned_device,
     distinct_windows,
     hash_range,
     partitions_for,
     size_of,
     spread,
-    task_slots,
 )
+from pipelines.scoring.torch_engine import TorchEngine, _assigned_device
+from pipelines.spark.slots import SLOT_ROWS, task_slots
 from tests.support.places import SHIPPED
 from udfs.errors import InputError, ModelPackageError
 

@@ -13,16 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from pipelines import schemas
+from pipelines.progress import Progress
 from pipelines.run.extraction_run import run_extraction
 from pipelines.run.run_input import open_input
-from pipelines.run.run_plan import Progress, RunPlan
+from pipelines.run.run_plan import RunPlan
 from pipelines.source.note_columns import NoteColumns, missing_parts
 from pipelines.source.note_source import NoteSource, pin_source, read_notes, unreadable_file
 from pipelines.source.source_files import SourceChangedError, files_of, needs_recursion
-from pipelines.tables.table_root import TableRoot, name_parts, sql_table
+from pipelines.spark.names import name_parts, sql_table
+from pipelines.tables.definitions import ENTITIES, PROCESSED_NOTES, QUARANTINED_NOTES, RUNS
+from pipelines.tables.table_root import TableRoot
 from tests.support.run_plans import ALL_DETAILS, KEY, plan_of
-from udfs.annotation.note_annotation import AnnotationSettings, find_entities
+from udfs.annotation.note_annotation import find_entities
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import InputError
 from udfs.text.text_hash import keyed_hash
 
@@ -138,7 +141,7 @@ def test_a_mixed_lot_gives_right_rows_and_refusals(
         for note_id, text in good.items()
         for s in find_entities(text, fake_classifier)
     }
-    found = plan.root.read(spark, schemas.ENTITIES)
+    found = plan.root.read(spark, ENTITIES)
     rows = [(r.note_id, r.begin, r.end, r.text) for r in found.collect()]
     assert len(rows) == len(set(rows)) and set(rows) == expected
     assert {note_id for note_id, *_ in rows} == set(good) - {"only marks", "one word"}
@@ -149,7 +152,7 @@ def test_a_mixed_lot_gives_right_rows_and_refusals(
     wrong = joined.where("NOT text <=> substring(note, begin + 1, end - begin)")
     assert wrong.count() == 0
 
-    refused = plan.root.read(spark, schemas.QUARANTINED_NOTES).collect()
+    refused = plan.root.read(spark, QUARANTINED_NOTES).collect()
     assert sorted((r.note_id or "-", r.rule) for r in refused) == sorted(
         [
             ("\t\n", "no_note_id"),
@@ -163,7 +166,7 @@ def test_a_mixed_lot_gives_right_rows_and_refusals(
         ]
     )
     assert "canary" not in str(refused)
-    ledger = plan.root.read(spark, schemas.PROCESSED_NOTES).collect()
+    ledger = plan.root.read(spark, PROCESSED_NOTES).collect()
     assert {r.note_id: r.characters for r in ledger} == {i: len(t) for i, t in good.items()}
     assert record.notes == len(good)
     assert record.rows_read == record.notes + record.quarantined_notes + record.repeated_rows
@@ -199,9 +202,9 @@ def test_input_that_changes_while_it_is_read_is_told_and_nothing_is_written(
     with pytest.raises(SourceChangedError, match=r"a\.parquet written over or gone") as told:
         run_extraction(spark, plan, Writer("finding windows", write_over))
     assert "b.parquet" not in str(told.value)
-    assert plan.root.read(spark, schemas.PROCESSED_NOTES).count() == 0
-    assert plan.root.read(spark, schemas.ENTITIES).count() == 0
-    run = plan.root.read(spark, schemas.RUNS).first()
+    assert plan.root.read(spark, PROCESSED_NOTES).count() == 0
+    assert plan.root.read(spark, ENTITIES).count() == 0
+    run = plan.root.read(spark, RUNS).first()
     assert (run.status, run.error) == ("failed", "SourceChangedError")
 
     write_table(folder / "a.parquet", note_id=["a", "b"], text=["aspirin", "insulin"])
@@ -271,7 +274,7 @@ def test_names_of_tables_are_quoted_part_by_part() -> None:
     assert name_parts("`a``;.b`.c\u00e9") == ("a`;.b", "c\u00e9")
     assert sql_table("`a``;.b`.c") == "`a``;.b`.`c`"
     root = TableRoot.at(None, "main`; DROP TABLE x")
-    assert root.sql_name(schemas.RUNS) == "`main``; DROP TABLE x`.`runs`"
+    assert root.sql_name(RUNS) == "`main``; DROP TABLE x`.`runs`"
 
 
 def refusal(spark, path: Path, **changes: object) -> str:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import schemas
+from pipelines.progress import Progress
 from pipelines.run.extraction_run import run_extraction
-from pipelines.run.run_plan import Progress
 from pipelines.source.csv_source import record_type
 from pipelines.source.note_columns import NoteColumns, map_columns
 from pipelines.source.note_formats import detect_format
 from pipelines.source.note_selection import judge_notes, with_text_hash
 from pipelines.source.note_source import NoteSource, read_notes
+from pipelines.tables.definitions import ENTITIES
 from tests.support.run_plans import ALL_DETAILS, KEY, plan_of
 from udfs.annotation.note_annotation import find_entities
 from udfs.errors import InputError
@@ -130,7 +130,7 @@ def test_a_run_over_csv_places_every_entity_in_the_exact_text(
     plan = plan_of(path, tmp_path / "root", fake_engine, partitions=2)
     record = run_extraction(spark, plan, Progress())
     assert (record.notes, record.quarantined_notes, record.notes_with_lost_details) == (6, 0, 0)
-    rows = plan.root.read(spark, schemas.ENTITIES).collect()
+    rows = plan.root.read(spark, ENTITIES).collect()
     expected = {
         (note["note_id"], s.begin, s.end, note["text"][s.begin : s.end], note["subject_id"])
         for note in notes

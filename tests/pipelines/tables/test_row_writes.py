@@ -12,9 +12,17 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipelines import schemas
+from pipelines.spark.retries import with_retries
+from pipelines.tables.definitions import (
+    ENTITIES,
+    NOTE_WINDOWS,
+    PREDICTIONS,
+    PROCESSED_NOTES,
+    QUARANTINED_NOTES,
+)
 from pipelines.tables.row_writes import add_missing, append_rows, replace_notes
-from pipelines.tables.table_root import RootBusyError, TableRoot, create_tables, with_retries
-from udfs.errors import InputError
+from pipelines.tables.table_root import TableRoot, create_tables
+from udfs.errors import InputError, RootBusyError
 
 PREDICTION_ROWS = [("h1", "m", [(0, 2, "Drug", 0.5)], 1, 0, None)]
 
@@ -28,7 +36,7 @@ def root(spark, tmp_path_factory: pytest.TempPathFactory) -> TableRoot:
 
 def windows(spark, *rows: tuple[str, int]):
     return spark.createDataFrame(
-        [(note, index, 0, 1, f"{note}{index}") for note, index in rows], schemas.NOTE_WINDOWS.schema
+        [(note, index, 0, 1, f"{note}{index}") for note, index in rows], NOTE_WINDOWS.schema
     )
 
 
@@ -37,12 +45,12 @@ def ids(spark, *names: str):
 
 
 def stored(spark, root: TableRoot) -> list[tuple[str, int]]:
-    found = root.read(spark, schemas.NOTE_WINDOWS).collect()
+    found = root.read(spark, NOTE_WINDOWS).collect()
     return sorted((row.note_id, row.window_index) for row in found)
 
 
 def test_a_notes_rows_are_replaced_as_a_whole(spark, root: TableRoot) -> None:
-    table = schemas.NOTE_WINDOWS
+    table = NOTE_WINDOWS
     first = windows(spark, ("a", 0), ("a", 1), ("b", 0), ("c", 0))
     replace_notes(spark, root, table, first, ids(spark, "a", "b", "c"))
     assert stored(spark, root) == [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
@@ -57,25 +65,23 @@ def test_new_rows_of_a_replacement_are_shared_among_tasks(spark, root: TableRoot
         names = [f"many {i}" for i in range(40)]
         for index in (1, 2):
             rows = windows(spark, *((name, index) for name in names))
-            replace_notes(spark, root, schemas.NOTE_WINDOWS, rows, ids(spark, *names))
+            replace_notes(spark, root, NOTE_WINDOWS, rows, ids(spark, *names))
     finally:
         spark.conf.unset(option)
-    many = root.read(spark, schemas.NOTE_WINDOWS).where("note_id LIKE 'many %'")
+    many = root.read(spark, NOTE_WINDOWS).where("note_id LIKE 'many %'")
     assert {row.window_index for row in many.collect()} == {2}
     assert many.select(F.input_file_name()).distinct().count() > 1
 
 
 def ledger_row(spark, note_id: str, model: str, entities: int):
-    values = {
-        f.name: 0 if f.dataType == schemas.INT else "x" for f in schemas.PROCESSED_NOTES.schema
-    }
+    values = {f.name: 0 if f.dataType == schemas.INT else "x" for f in PROCESSED_NOTES.schema}
     values |= {"note_id": note_id, "model": model, "entities": entities}
     values |= {"processed_at": datetime.now(UTC), "storetime": None}
-    return spark.createDataFrame([values], schemas.PROCESSED_NOTES.schema)
+    return spark.createDataFrame([values], PROCESSED_NOTES.schema)
 
 
 def test_models_are_kept_apart(spark, root: TableRoot) -> None:
-    table = schemas.PROCESSED_NOTES
+    table = PROCESSED_NOTES
     for model, count in (("m'1", 1), ("m2", 2), ("m'1", 3)):
         rows = ledger_row(spark, "a", model, count)
         replace_notes(spark, root, table, rows, ids(spark, "a"), model)
@@ -85,28 +91,28 @@ def test_models_are_kept_apart(spark, root: TableRoot) -> None:
 
 def test_add_missing_adds_once(spark, root: TableRoot) -> None:
     row = ("hint", "rule", "detail", "p", "r", datetime.now(UTC), None, None)
-    rows = spark.createDataFrame([row], schemas.QUARANTINED_NOTES.schema)
+    rows = spark.createDataFrame([row], QUARANTINED_NOTES.schema)
     for _ in range(2):
-        add_missing(spark, root, schemas.QUARANTINED_NOTES, rows, ("row_hint", "text_hash", "rule"))
-    assert root.read(spark, schemas.QUARANTINED_NOTES).count() == 1
+        add_missing(spark, root, QUARANTINED_NOTES, rows, ("row_hint", "text_hash", "rule"))
+    assert root.read(spark, QUARANTINED_NOTES).count() == 1
 
 
 def test_a_snapshot_stays_what_it_was(spark, root: TableRoot) -> None:
-    before = root.snapshot(spark, schemas.PREDICTIONS)
-    rows = spark.createDataFrame(PREDICTION_ROWS, schemas.PREDICTIONS.schema)
-    append_rows(root, schemas.PREDICTIONS, rows)
-    later = root.snapshot(spark, schemas.PREDICTIONS)
-    append_rows(root, schemas.PREDICTIONS, rows)
+    before = root.snapshot(spark, PREDICTIONS)
+    rows = spark.createDataFrame(PREDICTION_ROWS, PREDICTIONS.schema)
+    append_rows(root, PREDICTIONS, rows)
+    later = root.snapshot(spark, PREDICTIONS)
+    append_rows(root, PREDICTIONS, rows)
     assert [before.count(), later.count()] == [0, 1]
-    assert root.read(spark, schemas.PREDICTIONS).count() == 2
+    assert root.read(spark, PREDICTIONS).count() == 2
     assert before.schema == later.schema
 
 
 def test_a_new_table_is_not_listed(spark, tmp_path: Path) -> None:
     place = TableRoot.at(str(tmp_path), None)
     create_tables(spark, place)
-    rows = spark.createDataFrame(PREDICTION_ROWS, schemas.PREDICTIONS.schema)
-    empty = place.snapshot(spark, schemas.PREDICTIONS)
+    rows = spark.createDataFrame(PREDICTION_ROWS, PREDICTIONS.schema)
+    empty = place.snapshot(spark, PREDICTIONS)
     joined = rows.join(empty, on="window_hash", how="left_anti")
     assert joined.count() == 1
     plan = spark.sql("EXPLAIN SELECT * FROM {rows}", rows=joined).first()[0]
@@ -114,16 +120,16 @@ def test_a_new_table_is_not_listed(spark, tmp_path: Path) -> None:
     # A table that was made with rows in it is no such table, though it has one version too.
     table = f"delta.`{tmp_path}/copied`"
     spark.sql(f"CREATE TABLE {table} USING delta AS SELECT * FROM {{rows}}", rows=rows)
-    copied = dataclasses.replace(schemas.PREDICTIONS, name="copied")
+    copied = dataclasses.replace(PREDICTIONS, name="copied")
     assert place.snapshot(spark, copied).count() == 1
 
 
 def test_tables_in_a_schema(spark) -> None:
     place = TableRoot.at(None, "clinspan_test")
     create_tables(spark, place)
-    replace_notes(spark, place, schemas.NOTE_WINDOWS, windows(spark, ("a", 0)), ids(spark, "a"))
-    rows = spark.createDataFrame(PREDICTION_ROWS, schemas.PREDICTIONS.schema)
-    append_rows(place, schemas.PREDICTIONS, rows)
+    replace_notes(spark, place, NOTE_WINDOWS, windows(spark, ("a", 0)), ids(spark, "a"))
+    rows = spark.createDataFrame(PREDICTION_ROWS, PREDICTIONS.schema)
+    append_rows(place, PREDICTIONS, rows)
     assert stored(spark, place) == [("a", 0)]
     assert spark.table("clinspan_test.predictions").count() == 1
     spark.sql("DROP SCHEMA clinspan_test CASCADE")
@@ -134,7 +140,7 @@ def test_the_log_holds_statistics_of_no_text(spark, tmp_path: Path) -> None:
     create_tables(spark, place)
     now = datetime.now(UTC)
     row = ("e", "n", 1, 2, "DS", now, 0, 6, "canary", "Drug", "drug", 0.5, "m", "f", "p", "r", now)
-    append_rows(place, schemas.ENTITIES, spark.createDataFrame([row], schemas.ENTITIES.schema))
+    append_rows(place, ENTITIES, spark.createDataFrame([row], ENTITIES.schema))
     logs = sorted((tmp_path / "entities" / "_delta_log").iterdir())
     content = "".join(p.read_text(errors="replace") for p in logs if p.is_file())
     added = [json.loads(line) for line in content.splitlines() if '"add"' in line]
@@ -145,8 +151,8 @@ def test_the_log_holds_statistics_of_no_text(spark, tmp_path: Path) -> None:
 def test_times_of_any_age_are_stored(spark, root: TableRoot) -> None:
     row = ledger_row(spark, "old", "m", 0)
     row = row.withColumn("storetime", F.expr("timestamp '0001-01-01 00:00:00'"))
-    replace_notes(spark, root, schemas.PROCESSED_NOTES, row, ids(spark, "old"), "m")
-    found = root.read(spark, schemas.PROCESSED_NOTES).where("note_id = 'old'")
+    replace_notes(spark, root, PROCESSED_NOTES, row, ids(spark, "old"), "m")
+    found = root.read(spark, PROCESSED_NOTES).where("note_id = 'old'")
     assert found.select(F.col("storetime").cast("string")).first()[0] == "0001-01-01 00:00:00"
 
 
@@ -207,6 +213,6 @@ def test_conflicts_are_tried_again_and_then_given_up(monkeypatch: pytest.MonkeyP
 
 
 def test_schema_types_survive_creation(spark, root: TableRoot) -> None:
-    found = root.read(spark, schemas.PREDICTIONS).schema["spans"].dataType
+    found = root.read(spark, PREDICTIONS).schema["spans"].dataType
     assert isinstance(found, T.ArrayType)
     assert found.simpleString() == schemas.SPANS.simpleString()

@@ -13,6 +13,14 @@ import pytest
 
 from pipelines import schemas
 from pipelines.source.note_source import NoteColumns, NoteSource
+from pipelines.tables.definitions import (
+    ENTITIES,
+    NOTE_WINDOWS,
+    PREDICTIONS,
+    PROCESSED_NOTES,
+    TABLES,
+    Table,
+)
 from pipelines.tables.table_root import TableRoot
 from pipelines.upkeep import note_purge
 from pipelines.upkeep.note_purge import PurgeRequest, find_remains, purge_notes, remove_remains
@@ -30,12 +38,12 @@ def root(made_root: Path, tmp_path: Path) -> TableRoot:
     return TableRoot.at(str(shutil.copytree(made_root / "root", tmp_path / "ein röot")), None)
 
 
-def ids(spark, root: TableRoot, table: schemas.Table) -> list[str]:
+def ids(spark, root: TableRoot, table: Table) -> list[str]:
     rows = root.read(spark, table).select("note_id").collect()
     return sorted({row["note_id"] for row in rows})
 
 
-def hashes(spark, root: TableRoot, table: schemas.Table, where: str = "true") -> set[str]:
+def hashes(spark, root: TableRoot, table: Table, where: str = "true") -> set[str]:
     rows = root.read(spark, table).where(where).select("window_hash").collect()
     return {row["window_hash"] for row in rows}
 
@@ -65,8 +73,8 @@ def test_a_patient_is_gone_from_tables_files_and_logs(
 ) -> None:
     patient = PurgeRequest(subject_ids=(1,))
     planned = purge_notes(spark, root, patient, dry_run=True)
-    shared = hashes(spark, root, schemas.NOTE_WINDOWS, "note_id IN ('a', 'c')")
-    of_c = hashes(spark, root, schemas.NOTE_WINDOWS, "note_id = 'c'")
+    shared = hashes(spark, root, NOTE_WINDOWS, "note_id IN ('a', 'c')")
+    of_c = hashes(spark, root, NOTE_WINDOWS, "note_id = 'c'")
     assert len(shared) == 3 and len(of_c) == 2
     assert planned.rows == {
         "predictions": 3,
@@ -76,12 +84,12 @@ def test_a_patient_is_gone_from_tables_files_and_logs(
         "entities": 6,
     }
     assert (planned.notes, planned.unknown_ids, planned.unused_predictions) == (2, 0, 1)
-    assert ids(spark, root, schemas.ENTITIES) == ["a", "b", "c", "d"]
+    assert ids(spark, root, ENTITIES) == ["a", "b", "c", "d"]
 
     delete = note_purge.delete_rows
 
     def die(spark, root, table, keys) -> None:
-        if table is schemas.PROCESSED_NOTES:
+        if table is PROCESSED_NOTES:
             raise RuntimeError("killed")
         delete(spark, root, table, keys)
 
@@ -94,10 +102,10 @@ def test_a_patient_is_gone_from_tables_files_and_logs(
         "processed_notes": 2,
         "entities": 6,
     }
-    assert ids(spark, root, schemas.ENTITIES) == ["c", "d"]
+    assert ids(spark, root, ENTITIES) == ["c", "d"]
     # The blank note names no patient in any table.
-    assert ids(spark, root, schemas.PROCESSED_NOTES) == ["blank", "c", "d", "e"]
-    assert of_c <= hashes(spark, root, schemas.PREDICTIONS)
+    assert ids(spark, root, PROCESSED_NOTES) == ["blank", "c", "d", "e"]
+    assert of_c <= hashes(spark, root, PREDICTIONS)
     tables, _ = open_for_checks(spark, root)
     broken = {f.check.name for f in verify_tables(tables) if f.broken}
     assert broken == {"rows_gone"}  # a warning
@@ -105,21 +113,21 @@ def test_a_patient_is_gone_from_tables_files_and_logs(
     # "Warfarin" stands in a note of the patient alone; "a" is the least id in statistics.
     assert places_of("Warfarin", root) == {"data", "changes"}
     assert "log" in places_of(LEAST_ID, root)
-    history = spark.sql(f"DESCRIBE HISTORY {root.sql_name(schemas.ENTITIES)}").first()
+    history = spark.sql(f"DESCRIBE HISTORY {root.sql_name(ENTITIES)}").first()
     assert history["operation"] == "MERGE"
     predicate = history["operationParameters"]["predicate"]
     assert re.fullmatch(r'\["\(note_id#\d+ = note_id#\d+\)"\]', predicate)
     with monkeypatch.context() as patch:
-        patch.setattr(note_purge, "PURGED", (schemas.ENTITIES,))
+        patch.setattr(note_purge, "PURGED", (ENTITIES,))
         (entities,) = find_remains(spark, root)
     assert entities.table == "entities"
     assert entities.old_files >= 2 and entities.log_entries >= 2
-    expected = {t.name: root.read(spark, t).count() for t in schemas.TABLES}
+    expected = {t.name: root.read(spark, t).count() for t in TABLES}
     remains = remove_remains(spark, root)
     assert [(r.old_files, r.log_entries) for r in remains] == [(0, 0)] * 5
     assert places_of("Warfarin", root) == places_of(LEAST_ID, root) == set()
-    assert {t.name: root.snapshot(spark, t).count() for t in schemas.TABLES} == expected
-    properties = spark.sql(f"SHOW TBLPROPERTIES {root.sql_name(schemas.ENTITIES)}").collect()
+    assert {t.name: root.snapshot(spark, t).count() for t in TABLES} == expected
+    properties = spark.sql(f"SHOW TBLPROPERTIES {root.sql_name(ENTITIES)}").collect()
     assert not [row for row in properties if "Retention" in row["key"] or "Interval" in row["key"]]
     again = purge_notes(spark, root, patient)
     assert (again.notes, set(again.rows.values())) == (0, {0})

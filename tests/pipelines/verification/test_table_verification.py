@@ -17,6 +17,7 @@ import pytest
 
 from pipelines import schemas
 from pipelines.source.note_source import NoteColumns, NoteSource
+from pipelines.tables.definitions import TABLES
 from pipelines.tables.table_root import TableRoot
 from pipelines.verification.check_views import VIEWS
 from pipelines.verification.note_verification import NOTE_CHECKS, notes_with_rows, verify_notes
@@ -105,7 +106,7 @@ class Broken:
             t.name: spark.createDataFrame(
                 [tuple(row[name] for name in t.schema.names) for row in self.rows[t.name]], t.schema
             )
-            for t in schemas.TABLES
+            for t in TABLES
         }
 
 

@@ -5,8 +5,8 @@ from training.comparison.note_texts import read_note_texts
 from training.comparison.promotion import Gate, broken_rules, compare, compare_notes
 from training.corpora.form_table import Document
 from training.evaluation.measures import STRICT, count_matches
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import Span
 
 WORDS = [(10 * n, 10 * n + 5) for n in range(10)]
 

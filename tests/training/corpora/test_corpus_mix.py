@@ -1,10 +1,10 @@
 import pytest
 
 from training.corpora.corpus_mix import CorpusMix, map_labels, parse_label_maps
-from training.corpora.documents import Mention, Relation, labels_of, make_document
+from training.corpora.documents import labels_of, make_document
 from training.corpora.form_table import write_corpus
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import Mention, Relation, Span
 
 
 def document(name, *labels):

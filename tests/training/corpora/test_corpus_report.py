@@ -6,8 +6,9 @@ from hypothesis import given
 
 from tests.support.annotated_documents import corpora
 from training.corpora.corpus_report import CorpusReport, report_corpus
-from training.corpora.documents import ConceptRelation, Mention, Relation, make_document
+from training.corpora.documents import make_document
 from training.corpora.form_table import read_part
+from udfs.spans import ConceptRelation, Mention, Relation
 
 
 def report(text, *mentions):

@@ -10,16 +10,14 @@ from training.corpora.documents import (
     PARTS_OF,
     REFUSE,
     Document,
-    Mention,
-    Relation,
     digest_documents,
     discontinuous_mentions,
     join_pieces,
     make_document,
     resolve_discontinuous,
 )
-from udfs.decoding.label_scheme import Span
 from udfs.errors import InputError
+from udfs.spans import Mention, Relation, Span
 
 GAP = Mention(
     0, 9, "Drug", fragments=((0, 1), (4, 5), (8, 9)), attributes=(("a", ""),), concept_ids=("D1",)

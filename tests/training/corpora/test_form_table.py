@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.places import REPOSITORY, SHIPPED
 from training.corpora import form_table
-from training.corpora.documents import Mention, digest_documents, labels_of, make_document
+from training.corpora.documents import digest_documents, labels_of, make_document
 from training.corpora.form_table import (
     FORMS,
     default_corpus,
@@ -15,6 +15,7 @@ from training.corpora.form_table import (
 )
 from udfs.errors import InputError
 from udfs.package.model_package import load_manifest
+from udfs.spans import Mention
 
 
 def test_unknown_corpora_list_what_is_known(tmp_path):

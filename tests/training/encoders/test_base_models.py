@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from training.corpora.form_table import read_corpus
-from training.encoders.base_models import check_base_model, depths, open_base_model
+from training.encoders.base_models import check_base_model, depths, find_base_model, open_base_model
 from training.evaluation.strict_scores import predict_documents, score_documents
 from training.fine_tuning.epochs import fine_tune
-from training.package.package_writing import find_base_model, write_package
+from training.package.package_writing import write_package
 from training.recipes.recipe import Recipe
 from udfs.classifiers.token_classifier import TokenClassifier
 from udfs.decoding.label_scheme import bio_labels

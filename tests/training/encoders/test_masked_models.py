@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMaskedLM
 
+from training.encoders.base_models import find_base_model
 from training.encoders.encoder_adaptation import AdaptationRequest, Watcher, adapt_encoder
 from training.encoders.masked_models import find_mask_id, new_masked_model, open_masked_model
 from training.encoders.masked_training import MaskedTraining
 from training.encoders.word_masking import encode_texts
-from training.package.package_writing import find_base_model
 from training.recipes.adaptation_settings import AdaptationSettings, NewEncoder
 from udfs.errors import InputError
 from udfs.network.tokenization import WindowTokenizer

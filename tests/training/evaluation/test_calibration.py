@@ -11,9 +11,9 @@ from training.evaluation.calibration import (
     mention_outcomes,
     reliability,
 )
-from udfs.decoding.label_scheme import Span
 from udfs.decoding.score_calibration import ScoreCalibration, log_odds
 from udfs.errors import InputError
+from udfs.spans import Span
 
 
 def too_sure(number, seed, temperature=2.0, biases=(-1.0, 0.5)):

@@ -16,7 +16,7 @@ from training.evaluation.confusions import (
     pair_mentions,
 )
 from training.evaluation.error_page import EXAMPLES, render_error_page, write_error_page
-from udfs.decoding.label_scheme import Span
+from udfs.spans import Span
 
 GOLD = [
     Span(0, 5, "A"),

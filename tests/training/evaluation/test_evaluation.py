@@ -18,9 +18,9 @@ from training.evaluation.document_groups import group_documents, read_group_file
 from training.evaluation.evaluation import evaluate
 from training.evaluation.measures import MEASURES
 from training.evaluation.plots import write_plots
-from udfs.decoding.label_scheme import Span
 from udfs.decoding.score_calibration import ScoreCalibration
 from udfs.errors import InputError
+from udfs.spans import Span
 
 DOCUMENTS = [
     Document("n1", "Fever after aspirin.", (Span(0, 5, "Disease"), Span(12, 19, "Chemical"))),

@@ -13,7 +13,8 @@ from seqeval.scheme import IOB2
 
 from training.corpora.form_table import Document
 from training.evaluation.measures import MEASURES, OVERALL, count_matches, precision_recall_f1
-from udfs.decoding.label_scheme import Span, spans_to_tags
+from udfs.decoding.label_scheme import spans_to_tags
+from udfs.spans import Span
 
 TEXT = "alpha beta gamma delta epsilon zeta eta theta"
 WORDS = [(0, 5), (6, 10), (11, 16), (17, 22), (23, 30), (31, 35), (36, 39), (40, 45)]

@@ -8,8 +8,9 @@ from seqeval.scheme import IOB2
 
 from training.corpora.form_table import Document
 from training.evaluation.strict_scores import LabelScore, predict_documents, score_documents
-from udfs.decoding.label_scheme import Span, spans_to_tags
+from udfs.decoding.label_scheme import spans_to_tags
 from udfs.errors import InputError
+from udfs.spans import Span
 
 WORDS = [(4 * i, 4 * i + 3) for i in range(12)]
 TEXT = "abc " * 12

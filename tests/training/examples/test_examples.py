@@ -14,8 +14,9 @@ from training.examples.examples import (
     pad_batch,
     shuffled_batches,
 )
-from udfs.decoding.label_scheme import Span, bio_labels
+from udfs.decoding.label_scheme import bio_labels
 from udfs.network.tokenization import WindowTokenizer
+from udfs.spans import Span
 
 TAGS = bio_labels(["Chemical", "Disease"])
 

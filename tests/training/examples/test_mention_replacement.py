@@ -14,9 +14,10 @@ from training.corpora.term_lists import read_terms
 from training.examples.examples import NO_LABEL, encode_documents
 from training.examples.mention_replacement import MentionLexicon
 from training.recipes.recipe import Recipe
-from udfs.decoding.label_scheme import Span, bio_labels
+from udfs.decoding.label_scheme import bio_labels
 from udfs.errors import InputError
 from udfs.network.tokenization import WindowTokenizer
+from udfs.spans import Span
 
 TAGS = bio_labels(["Chemical", "Disease"])
 RECIPE = Recipe(max_wordpieces=32, overlap=8)

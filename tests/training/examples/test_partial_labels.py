@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from training.corpora.documents import Mention, make_document
+from training.corpora.documents import make_document
 from training.examples.examples import NO_LABEL, Example, encode_documents, hidden_tags
 from training.examples.partial_labels import hidden_matrix, summed_loss
 from udfs.decoding.label_scheme import bio_labels
 from udfs.network.tokenization import WindowTokenizer
+from udfs.spans import Mention
 
 TAGS = bio_labels(["Chemical", "Disease"])  # O, B-Chemical, I-Chemical, B-Disease, I-Disease
 NO_CHEMICAL = hidden_tags(TAGS, {"Disease"})

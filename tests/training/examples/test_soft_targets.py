@@ -13,7 +13,8 @@ from training.examples.soft_targets import (
     windows_of_epoch,
     without_tags,
 )
-from training.examples.teachers import Teaching, ancestors, check_teachers
+from training.examples.teachers import Teaching, check_teachers
+from training.package.ancestry import ancestors
 from training.recipes.recipe import Recipe
 from udfs.decoding.label_scheme import bio_labels
 from udfs.errors import InputError, ModelPackageError

@@ -9,9 +9,9 @@ from training.corpora.form_table import Document
 from training.evaluation.strict_scores import predict_documents
 from training.examples.teachers import Teaching
 from training.fine_tuning.epochs import fine_tune
-from training.loop.training_loop import schedule_factor
 from training.package.package_writing import write_package
 from training.recipes.recipe import Recipe
+from training.recipes.schedule import schedule_factor
 from udfs.classifiers.token_classifier import TokenClassifier
 from udfs.decoding.label_scheme import bio_labels
 from udfs.errors import InputError

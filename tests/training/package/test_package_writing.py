@@ -6,12 +6,8 @@ import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 import training.package.package_writing
-from training.package.package_writing import (
-    base_model_name,
-    find_base_model,
-    record_scores,
-    write_package,
-)
+from training.encoders.base_models import base_model_name, find_base_model
+from training.package.package_writing import record_scores, write_package
 from udfs.decoding.label_scheme import bio_labels
 from udfs.errors import InputError, ModelPackageError
 from udfs.package.model_package import ModelManifest, load_manifest

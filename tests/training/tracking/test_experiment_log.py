@@ -5,8 +5,8 @@ import pytest
 from training.corpora.form_table import Document
 from training.evaluation.strict_scores import score_documents
 from training.tracking.experiment_log import ExperimentLog
-from udfs.decoding.label_scheme import Span
 from udfs.package.model_package import ModelManifest, sha256_of, write_manifest
+from udfs.spans import Span
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from udfs.annotation.entity_merging import ScoredWindow, merge_mentions
-from udfs.decoding.label_scheme import Span
+from udfs.spans import Span
 
 
 def window(begin: int, end: int, *spans: Span) -> ScoredWindow:

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from udfs.annotation.entity_merging import ScoredWindow
 from udfs.annotation.note_annotation import (
-    AnnotationSettings,
     EntityRow,
     annotate_note,
     entity_id,
     find_entities,
     score_windows,
 )
-from udfs.decoding.label_scheme import Span, WindowPrediction
+from udfs.annotation.steps import AnnotationSettings
+from udfs.spans import Span, WindowPrediction
 
 SETTINGS = AnnotationSettings(model="m", entity_types={"name": "person"})
 PIECES = [

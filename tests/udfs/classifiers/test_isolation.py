@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.moody_model import Moody
 from udfs.classifiers.isolation import MOST_FAILURES, IsolatedClassifier
-from udfs.decoding.label_scheme import WindowFailure, WindowPrediction
 from udfs.errors import ModelPackageError, PredictionError
+from udfs.spans import WindowFailure, WindowPrediction
 
 
 def test_only_the_windows_at_fault_fail_and_each_with_its_reason() -> None:

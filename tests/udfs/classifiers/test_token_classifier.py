@@ -12,12 +12,12 @@ from transformers import BertForTokenClassification
 
 from udfs.classifiers import token_classifier
 from udfs.classifiers.token_classifier import TokenClassifier
-from udfs.decoding.label_scheme import Span, WindowPrediction
 from udfs.errors import InputError, ModelPackageError
 from udfs.network import devices
 from udfs.network.devices import resolve_device, resolve_precision
 from udfs.network.tokenization import WindowTokenizer
 from udfs.package.model_package import load_manifest
+from udfs.spans import Span, WindowPrediction
 
 BODY, OVERLAP = 14, 5  # those of the package: at most 16 word-pieces with [CLS] and [SEP]
 PARTS = [

@@ -10,12 +10,12 @@ from seqeval.scheme import IOBES, Entities
 
 from udfs.decoding.label_scheme import (
     LabelScheme,
-    Span,
     bio_labels,
     find_scheme,
     spans_to_tags,
     tags_to_spans,
 )
+from udfs.spans import Span
 
 TAGS = bio_labels(["Chemical", "Disease", "X-ray"])
 SEQUENCES = st.lists(st.sampled_from(TAGS), max_size=12)

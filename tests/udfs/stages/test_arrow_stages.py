@@ -6,9 +6,10 @@ import pyarrow as pa
 import pytest
 
 from udfs import arrow_schemas
-from udfs.annotation.note_annotation import AnnotationSettings, score_windows
-from udfs.decoding.label_scheme import WindowPrediction
+from udfs.annotation.note_annotation import score_windows
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import PredictionError
+from udfs.spans import WindowPrediction
 from udfs.stages import arrow_stages
 from udfs.stages.arrow_stages import annotate_batches, classify_batches, segment_batches
 from udfs.text.segmentation import segment_note

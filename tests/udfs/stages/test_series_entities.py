@@ -7,7 +7,8 @@ import traceback
 import pandas as pd
 import pytest
 
-from udfs.annotation.note_annotation import AnnotationSettings, find_entities
+from udfs.annotation.note_annotation import find_entities
+from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import PredictionError
 from udfs.stages.series_entities import FIELDS, FIRST_BUFFER, entities_of_texts
 

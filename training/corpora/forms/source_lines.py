@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.corpora.documents import Document, Mention
+from training.corpora.documents import Document
 from training.corpora.forms.code_units import CodeUnits
 from udfs.errors import InputError
+from udfs.spans import Mention
 
 # Where a record may say which document it is, first come first served.
 ID_KEYS = ("doc_id", "note_id", "id")

@@ -14,11 +14,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from training.corpora.documents import Document, Mention, Relation, join_pieces, make_document
+from training.corpora.documents import Document, join_pieces, make_document
 from training.corpora.forms.published.i2b2_2010 import NOT_ANNOTATED
 from training.corpora.forms.published.token_offsets import OFFSET, TokenOffsets, words_of
 from training.corpora.forms.source_lines import Place, checked_fragments, read_lines, read_text
 from udfs.errors import InputError
+from udfs.spans import Mention, Relation
 
 # What `met` counts.
 LESS_PUNCTUATION = "mentions quoted without the punctuation of their tokens"

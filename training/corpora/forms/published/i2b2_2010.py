@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from training.corpora.documents import Document, Mention, Relation, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.published.token_offsets import OFFSET, TokenOffsets, words_of
 from training.corpora.forms.source_lines import Place, read_lines, read_text
 from udfs.errors import InputError
+from udfs.spans import Mention, Relation
 
 # What `met` counts.
 NOT_ANNOTATED = "texts without annotations, left out"

@@ -11,9 +11,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training.corpora.documents import ConceptRelation, Document, Mention, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.source_lines import Place, checked_mention, read_lines
 from udfs.errors import InputError
+from udfs.spans import ConceptRelation, Mention
 
 # What `met` counts.
 NO_CONCEPT = "ids of -1 (no concept), left out"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.corpora.documents import Document, Mention, Relation, join_pieces, make_document
+from training.corpora.documents import Document, join_pieces, make_document
 from training.corpora.forms.source_lines import (
     Place,
     checked_fragments,
@@ -26,6 +26,7 @@ from training.corpora.forms.source_lines import (
     read_text,
 )
 from udfs.errors import InputError
+from udfs.spans import Mention, Relation
 
 # What `met` counts.
 JOINED = "mentions cut at a line break by brat, read as one piece"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from training.corpora.documents import Document, Mention
+from training.corpora.documents import Document
 from training.corpora.forms.losses import (
     BREAK_GAPS,
     BROKEN_ENDS,
@@ -21,6 +21,7 @@ from training.corpora.forms.losses import (
 )
 from training.corpora.forms.tools.brat import NO_RESOURCE, is_line_break
 from udfs.errors import InputError
+from udfs.spans import Mention
 
 _WHITE_SPACE = re.compile(r"\s+")
 _LONGEST_NAME = 200  # bytes; file systems allow 255 with the suffix

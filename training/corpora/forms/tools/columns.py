@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.corpora.documents import Document, Mention, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.source_lines import Place, read_lines
+from udfs.spans import Mention
 
 IOB1, IOB2 = "IOB1", "IOB2"
 # `-DOCSTART-` may be followed by columns, and by an id in brackets as in AIDA-CoNLL.

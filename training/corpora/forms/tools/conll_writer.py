@@ -7,13 +7,12 @@ token does. Sentences are the windows of the segmenter.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from training.corpora.documents import Document, Mention
+from training.corpora.documents import Document
 from training.corpora.forms.losses import (
     ATTRIBUTES,
     CONCEPT_IDS,
@@ -29,9 +28,9 @@ from training.corpora.forms.losses import (
     count_extras,
     plain_name,
 )
-from udfs.text.segmentation import segment_note
+from training.corpora.sentence_tokens import sentence_tokens
+from udfs.spans import Mention
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
 _Words = list[tuple[int, int]]
 
 
@@ -50,15 +49,6 @@ def write_conll(documents: Sequence[Document], path: Path) -> Losses:
             for line in _lines(document, losses):
                 file.write(line + "\n")
     return +losses
-
-
-def sentence_tokens(text: str) -> list[list[tuple[int, int]]]:
-    """Begin and end of each token, sentence by sentence; sentences without a token are left out."""
-    sentences = (
-        [match.span() for match in _TOKEN.finditer(text, begin, end)]
-        for begin, end in segment_note(text)
-    )
-    return [words for words in sentences if words]
 
 
 def _lines(document: Document, losses: Losses) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from training.corpora.documents import Document, Mention, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.losses import (
     ATTRIBUTES,
     CONCEPT_IDS,
@@ -28,6 +28,7 @@ from training.corpora.forms.losses import (
 from training.corpora.forms.source_lines import Place, checked_mention
 from training.corpora.forms.tools.spacy_json import GROUP, OTHER_GROUPS, with_group
 from udfs.errors import InputError
+from udfs.spans import Mention
 
 _ID = "doc_id"
 _BETWEEN_IDS = "|"

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.corpora.documents import Document, Mention, Relation, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.code_units import CodeUnits
 from training.corpora.forms.losses import (
     ATTRIBUTES,
@@ -37,6 +37,7 @@ from training.corpora.forms.source_lines import (
     string,
     write_json_lines,
 )
+from udfs.spans import Mention, Relation
 
 # What `met` counts.
 COMMENTS = "comments, left out"

@@ -11,9 +11,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from training.corpora.documents import Document, Mention, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.source_lines import Place, read_text
 from udfs.errors import InputError
+from udfs.spans import Mention
 
 _MARK = re.compile(r"\[([a-z][a-z0-9_-]*): ")
 _BRACKET = re.compile(r"[\[\]]")

@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from training.corpora.documents import Document, Mention, Relation, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.code_units import CodeUnits
 from training.corpora.forms.losses import CONCEPT_IDS, CONCEPT_RELATIONS, Losses, count_extras
 from training.corpora.forms.source_lines import (
@@ -35,6 +35,7 @@ from training.corpora.forms.source_lines import (
     string,
     write_json_array,
 )
+from udfs.spans import Mention, Relation
 
 # What `met` counts.
 NOT_ANNOTATED = "tasks without an annotation, left out"

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.corpora.documents import Document, Mention, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.source_lines import (
     Place,
     checked_mention,
@@ -28,6 +28,7 @@ from training.corpora.forms.source_lines import (
     string,
     whole_number,
 )
+from udfs.spans import Mention
 
 # What `met` counts.
 OTHER_GROUPS = "spans in span groups other than sc, left out"

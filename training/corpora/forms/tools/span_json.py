@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from training.corpora.documents import ConceptRelation, Document, Mention, Relation, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.losses import Losses
 from training.corpora.forms.source_lines import (
     Place,
@@ -30,6 +30,7 @@ from training.corpora.forms.source_lines import (
     write_json_array,
     write_json_lines,
 )
+from udfs.spans import ConceptRelation, Mention, Relation
 
 _Record = dict[str, Any]
 

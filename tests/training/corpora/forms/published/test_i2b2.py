@@ -2,12 +2,12 @@ from collections import Counter
 
 import pytest
 
-from training.corpora.documents import Mention, Relation
 from training.corpora.form_table import read_part
 from training.corpora.forms.published import i2b2_2009, i2b2_2010
 from training.corpora.forms.published.i2b2_2009 import read_i2b2_2009
 from training.corpora.forms.published.i2b2_2010 import read_i2b2_2010
 from udfs.errors import InputError
+from udfs.spans import Mention, Relation
 
 TEXT = "Seen \U0001f637 today\r\n  No  Chest Pain , started\nAspirin .\n"
 CONCEPTS = 'c="chest pain" 2:1 2:2||t="problem"\nc="aspirin" 3:0 3:0||t="treatment"\n'

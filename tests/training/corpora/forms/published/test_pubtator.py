@@ -3,11 +3,12 @@ from collections import Counter
 
 import pytest
 
-from training.corpora.documents import ConceptRelation, Document, Mention
+from training.corpora.documents import Document
 from training.corpora.form_table import PARTS, read_corpus, read_part
 from training.corpora.forms.published import pubtator
 from training.corpora.forms.published.pubtator import NCBI_DISEASE, read_medmentions, read_pubtator
 from udfs.errors import InputError
+from udfs.spans import ConceptRelation, Mention
 
 DOCUMENT = (
     "7|t|Aspirin hurts\n7|a|No fever.\n"

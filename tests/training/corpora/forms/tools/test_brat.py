@@ -9,12 +9,13 @@ from tests.support.annotated_documents import (
     documents,
     written,
 )
-from training.corpora.documents import Mention, Relation, make_document
+from training.corpora.documents import make_document
 from training.corpora.form_table import read_part, write_corpus
 from training.corpora.forms import losses
 from training.corpora.forms.tools import brat
 from training.corpora.forms.tools.brat import read_brat
 from udfs.errors import InputError
+from udfs.spans import Mention, Relation
 
 TEXT = "Calcium and\r\n zinc salts \U0001f637 for\ncramps\n"
 ANNOTATIONS = """\

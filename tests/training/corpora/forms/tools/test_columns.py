@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.annotated_documents import corpora, written
-from training.corpora.documents import Document, Mention, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms import losses
 from training.corpora.forms.tools.columns import IOB1, read_bc5cdr_tsv, read_conll
 from udfs.errors import InputError
+from udfs.spans import Mention
 
 
 def test_tsv_sentences_become_documents(write):

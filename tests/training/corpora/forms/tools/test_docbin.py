@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.annotated_documents import corpora, plain_spans, written
-from training.corpora.documents import Mention, Relation, make_document
+from training.corpora.documents import make_document
 from training.corpora.form_table import read_part, write_corpus
 from training.corpora.forms import losses
 from training.corpora.forms.tools import spacy_json
 from training.corpora.forms.tools.docbin import read_docbin
 from udfs.errors import InputError
+from udfs.spans import Mention, Relation
 
 spacy = pytest.importorskip("spacy")
 

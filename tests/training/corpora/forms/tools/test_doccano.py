@@ -8,11 +8,12 @@ from tests.support.annotated_documents import (
     TEXT,
     UNITS,
 )
-from training.corpora.documents import Document, Relation, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.form_table import write_corpus
 from training.corpora.forms.tools import doccano
 from training.corpora.forms.tools.doccano import read_doccano
 from udfs.errors import InputError
+from udfs.spans import Relation
 
 
 @pytest.mark.parametrize("utf16", [False, True])

@@ -10,9 +10,10 @@ from tests.support.annotated_documents import (
     TEXTS,
     documents,
 )
-from training.corpora.documents import Document, Mention, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.forms.tools.inline import read_inline
 from udfs.errors import InputError
+from udfs.spans import Mention
 
 
 def test_inline_marks_leave_all_other_brackets(write, tmp_path):

@@ -8,11 +8,12 @@ from tests.support.annotated_documents import (
     TEXT,
     UNITS,
 )
-from training.corpora.documents import Document, Mention, Relation, make_document
+from training.corpora.documents import Document, make_document
 from training.corpora.form_table import write_corpus
 from training.corpora.forms.tools import label_studio
 from training.corpora.forms.tools.label_studio import read_label_studio
 from udfs.errors import InputError
+from udfs.spans import Mention, Relation
 
 
 def region(mention, key, utf16=False, **value):

@@ -7,10 +7,11 @@ from tests.support.annotated_documents import (
     FEVER,
     TEXT,
 )
-from training.corpora.documents import Document, Mention
+from training.corpora.documents import Document
 from training.corpora.forms.tools import spacy_json
 from training.corpora.forms.tools.spacy_json import read_spacy_json
 from udfs.errors import InputError
+from udfs.spans import Mention
 
 
 def test_spacy_pairs(read):

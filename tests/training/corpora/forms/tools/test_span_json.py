@@ -9,9 +9,10 @@ from tests.support.annotated_documents import (
     corpora,
     written,
 )
-from training.corpora.documents import ConceptRelation, Document, Mention, Relation
+from training.corpora.documents import Document
 from training.corpora.forms.tools.span_json import read_span_json
 from udfs.errors import InputError
+from udfs.spans import ConceptRelation, Mention, Relation
 
 
 def test_span_json_with_all_that_it_can_say(read):
