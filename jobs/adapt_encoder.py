@@ -20,12 +20,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.command_line.exit_codes import exit_code
 from jobs.command_line.training_options import add_settings, read_settings
 from training.corpora.unlabelled_text import read_texts
 from training.recipes.adaptation_settings import AdaptationSettings, NewEncoder
-from udfs.errors import ClinspanError, InputError
+from udfs.errors import InputError
 
 _SHAPE = [field for field in dataclasses.fields(NewEncoder) if field.metadata]
+
+JOB = "adapt_encoder"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -84,12 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses, trains, writes; returns the exit code."""
     arguments = build_parser().parse_args(argv)
-    try:
-        adapt(arguments)
-    except (ClinspanError, OSError) as error:
-        print(f"adapt_encoder: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    return 0
+    return exit_code(JOB, lambda: adapt(arguments))
 
 
 def adapt(arguments: argparse.Namespace) -> None:

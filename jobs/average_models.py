@@ -15,8 +15,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from udfs.errors import ClinspanError, InputError
+from jobs.command_line.exit_codes import exit_code
+from udfs.errors import InputError
 from udfs.package.model_package import NAME_RULE, is_name
+
+JOB = "average_models"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,12 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses, averages, writes; returns the exit code."""
     arguments = build_parser().parse_args(argv)
-    try:
-        average(arguments)
-    except (ClinspanError, OSError) as error:
-        print(f"average_models: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    return 0
+    return exit_code(JOB, lambda: average(arguments))
 
 
 def average(arguments: argparse.Namespace) -> None:

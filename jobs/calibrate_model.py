@@ -16,8 +16,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from jobs.command_line.exit_codes import exit_code
 from training.corpora.form_table import PARTS, default_corpus, read_corpus
-from udfs.errors import ClinspanError, InputError
+from udfs.errors import InputError
+
+JOB = "calibrate_model"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,12 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses, fits, writes; returns the exit code."""
     arguments = build_parser().parse_args(argv)
-    try:
-        calibrate(arguments)
-    except (ClinspanError, OSError) as error:
-        print(f"calibrate_model: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    return 0
+    return exit_code(JOB, lambda: calibrate(arguments))
 
 
 def calibrate(arguments: argparse.Namespace) -> None:

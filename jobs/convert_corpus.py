@@ -47,6 +47,7 @@ _NAMED = {
     "relations": "relation",
     "concept_relations": "relation of concepts",
 }
+JOB = "convert_corpus"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -74,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
     arguments = build_parser().parse_args(argv)
-    return exit_code("convert_corpus", lambda: _convert(arguments))
+    return exit_code(JOB, lambda: _convert(arguments))
 
 
 def _convert(arguments: argparse.Namespace) -> int:

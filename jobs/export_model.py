@@ -14,28 +14,35 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.command_line.exit_codes import exit_code
 from jobs.wiring import onnx_cache
-from udfs.errors import ClinspanError, InputError
+from udfs.errors import InputError
+
+JOB = "export_model"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
+    arguments = build_parser().parse_args(argv)
+    return exit_code(JOB, lambda: _export(arguments))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(
         description="Write the ONNX form of a model package, as Spark NLP imports it.",
         allow_abbrev=False,
     )
     parser.add_argument("--model", metavar="FOLDER", type=Path, required=True, help="a package")
     parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="a new folder")
-    arguments = parser.parse_args(argv)
-    try:
-        if arguments.output.exists():
-            raise InputError(f"{arguments.output} exists: name a new folder or remove it")
-        onnx_cache.export(arguments.model, arguments.output)
-    except ClinspanError as error:
-        print(f"export_model: error: {error}", file=sys.stderr)
-        return 2
+    return parser
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    if arguments.output.exists():
+        raise InputError(f"{arguments.output} exists: name a new folder or remove it")
+    onnx_cache.export(arguments.model, arguments.output)
     print(f"{arguments.output}: model.onnx, assets/vocab.txt, assets/labels.txt")
-    return 0
 
 
 if __name__ == "__main__":

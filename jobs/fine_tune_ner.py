@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conf.faults import SettingsError
+from jobs.command_line.exit_codes import exit_code
 from jobs.command_line.label_map_file import read_label_maps
 from jobs.command_line.training_options import add_data_options, add_settings, read_settings
 from jobs.wiring.launch_training import check_processes, is_worker, launch_workers
@@ -23,10 +23,11 @@ from training.corpora.term_lists import read_terms
 from training.corpora.unlabelled_text import read_texts
 from training.recipes.recipe import Recipe
 from training.recipes.training_request import TrainingRequest, split_parts
-from udfs.errors import ClinspanError, InputError
 
 if TYPE_CHECKING:
     from training.loop.processes import Processes
+
+JOB = "fine_tune_ner"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -98,12 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parses, trains, writes; returns the exit code."""
     arguments = build_parser().parse_args(argv)
     words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        train(arguments, words)
-    except (ClinspanError, SettingsError) as error:
-        print(f"fine_tune_ner: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError | SettingsError) else 1
-    return 0
+    return exit_code(JOB, lambda: train(arguments, words))
 
 
 def train(arguments: argparse.Namespace, words: list[str]) -> None:

@@ -15,10 +15,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs.command_line.exit_codes import BAD_INPUT, DONE, fail
+from jobs.command_line.exit_codes import exit_code
 from training.spacy_models.spacy_folders import find_pipeline
 from udfs.decoding.label_scheme import ARGMAX, DECODINGS, SCHEMES
-from udfs.errors import ClinspanError, InputError
+from udfs.errors import InputError
 from udfs.package.model_package import ModelManifest
 
 JOB = "import_model"
@@ -26,15 +26,12 @@ JOB = "import_model"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
-    arguments = _parser().parse_args(argv)
-    try:
-        _import(arguments)
-    except ClinspanError as error:
-        return fail(JOB, BAD_INPUT, str(error))
-    return DONE
+    arguments = build_parser().parse_args(argv)
+    return exit_code(JOB, lambda: _import(arguments))
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(
         description="Make a model package of a token classification model of transformers, or of a "
         "pipeline of spaCy.",

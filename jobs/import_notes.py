@@ -36,6 +36,7 @@ examples:
 The table keeps the columns of the file; jobs/extract_entities.py reads it with the same --preset.
 Rows that cannot be read go to a second table, PATH_rejected, with place and reason, without text.
 """
+JOB = "import_notes"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
     arguments = build_parser().parse_args(argv)
-    return exit_code("import_notes", lambda: _import(arguments))
+    return exit_code(JOB, lambda: _import(arguments))
 
 
 def _import(arguments: argparse.Namespace) -> int:

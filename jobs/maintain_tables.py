@@ -35,6 +35,7 @@ First the tables are upgraded to this release, then predictions are dropped if a
 are merged and ordered, then old files are removed. Time travel and the change feed reach back as
 far as --retain-hours.
 """
+JOB = "maintain_tables"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -72,7 +73,7 @@ def _hours(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
     arguments = build_parser().parse_args(argv)
-    return exit_code("maintain_tables", lambda: _maintain(arguments))
+    return exit_code(JOB, lambda: _maintain(arguments))
 
 
 def _maintain(arguments: argparse.Namespace) -> int:

@@ -13,12 +13,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.command_line.exit_codes import exit_code
 from training.corpora.form_table import write_corpus
 from training.corpora.forms.published.n2c2 import TEST, TRAINING
 from training.invented.invented_summaries import FIRST_ID, invent_summaries
-from udfs.errors import ClinspanError, InputError
+from udfs.errors import InputError
 
 TEST_SHARE = 0.4  # 202 of the 505 documents of the real corpus
+
+JOB = "make_n2c2"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,12 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses, writes; returns the exit code."""
     arguments = build_parser().parse_args(argv)
-    try:
-        _make(arguments)
-    except (ClinspanError, OSError) as error:
-        print(f"make_n2c2: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    return 0
+    return exit_code(JOB, lambda: _make(arguments))
 
 
 def _make(arguments: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ Each note has {LINES} paragraphs of one sentence. A day's notes have a storetime
 PARTITION_NOTES = 50_000
 # Delta's and Spark's names of it.
 _THERE_IS_ONE = ("DELTA_PATH_EXISTS", "PATH_ALREADY_EXISTS")
+JOB = "make_notes"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
     arguments = build_parser().parse_args(argv)
-    return exit_code("make_notes", lambda: _make(arguments))
+    return exit_code(JOB, lambda: _make(arguments))
 
 
 def _make(arguments: argparse.Namespace) -> int:

@@ -15,31 +15,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.command_line.exit_codes import BAD_INPUT, DONE, FAILED, fail
+from jobs.command_line.exit_codes import exit_code
 from training.package.publication import Publication, prepare_publication
-from udfs.errors import ClinspanError, InputError
 
 JOB = "publish_model"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
-    arguments = _parser().parse_args(argv)
-    try:
-        publication = prepare_publication(arguments.model, arguments.repository, arguments.license)
-        _show(publication, arguments.private)
-        if arguments.dry_run:
-            print("dry run: nothing was sent")
-            return DONE
-        from training.package.model_hub import upload_package
-
-        print(f"published: {upload_package(publication, arguments.private)}")
-    except (ClinspanError, OSError) as error:
-        return fail(JOB, BAD_INPUT if isinstance(error, InputError) else FAILED, str(error))
-    return DONE
+    arguments = build_parser().parse_args(argv)
+    return exit_code(JOB, lambda: _publish(arguments))
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(
         description="Publish a model package on a hub of models.", allow_abbrev=False
     )
@@ -50,6 +39,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--license", metavar="ID", help="such as apache-2.0 (default: the one that its card names)")
     add("--dry-run", action="store_true", help="show what would be uploaded, and end")
     return parser
+
+
+def _publish(arguments: argparse.Namespace) -> None:
+    publication = prepare_publication(arguments.model, arguments.repository, arguments.license)
+    _show(publication, arguments.private)
+    if arguments.dry_run:
+        print("dry run: nothing was sent")
+        return
+    from training.package.model_hub import upload_package
+
+    print(f"published: {upload_package(publication, arguments.private)}")
 
 
 def _show(publication: Publication, private: bool) -> None:

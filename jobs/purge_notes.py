@@ -44,6 +44,7 @@ the root meanwhile; time travel and streams over the tables begin anew. Whoever 
 (exports, readers of the change feed, backups) has them still. A note that is still in the source
 comes back with the next extraction: remove it there first.
 """
+JOB = "purge_notes"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
     arguments = build_parser().parse_args(argv)
-    return exit_code("purge_notes", lambda: _purge(arguments))
+    return exit_code(JOB, lambda: _purge(arguments))
 
 
 def _purge(arguments: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from pipelines.spark.names import local_path
 from udfs.errors import InputError
 
 APP_NAME = "clinspan-register-tables"
+JOB = "register_tables"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,9 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
     arguments = build_parser().parse_args(argv)
-    return exit_code(
-        "register_tables", lambda: _register(arguments.output, arguments.schema, arguments.prefix)
-    )
+    return exit_code(JOB, lambda: _register(arguments.output, arguments.schema, arguments.prefix))
 
 
 def _register(root: str, schema: str, prefix: str) -> int:

@@ -25,6 +25,7 @@ Rows of quarantined_notes are removed, and what is known of windows on which the
 that need no model (too_long, invalid_utf8, conflicting_texts, …) are judged anew by every run
 anyway: there a release only tidies up. The next run with --changed-only reads its whole source.
 """
+JOB = "release_notes"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
     arguments = build_parser().parse_args(argv)
-    return exit_code("release_notes", lambda: _release(arguments))
+    return exit_code(JOB, lambda: _release(arguments))
 
 
 def _release(arguments: argparse.Namespace) -> int:

@@ -133,6 +133,14 @@ class Bench:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
+    arguments = build_parser().parse_args(argv)
+    return exit_code(
+        JOB, lambda: _run(load_benchmark(arguments.config, arguments.set), arguments.output)
+    )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description="Measure Clinspan and peers.", allow_abbrev=False)
     parser.add_argument(
         "--config", type=Path, metavar="FILE", default=REPOSITORY / "conf" / "benchmark.yaml"
@@ -141,10 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--output", type=Path, metavar="FOLDER", default=REPOSITORY / "build" / "benchmark"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    arguments = parser.parse_args(argv)
-    return exit_code(
-        JOB, lambda: _run(load_benchmark(arguments.config, arguments.set), arguments.output)
-    )
+    return parser
 
 
 def _run(settings: BenchmarkSettings, folder: Path) -> int:

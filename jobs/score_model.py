@@ -17,10 +17,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.command_line.exit_codes import exit_code
 from training.corpora.documents import digest_documents, with_labels
 from training.corpora.form_table import PARTS, default_corpus, read_corpus
 from training.evaluation.document_groups import GROUPINGS, group_documents, read_group_file
-from udfs.errors import ClinspanError, InputError
+from udfs.errors import InputError
+
+JOB = "score_model"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,12 +78,7 @@ def _groupings(names: str) -> tuple[str, ...]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses, scores, shows; returns the exit code."""
     arguments = build_parser().parse_args(argv)
-    try:
-        score(arguments)
-    except (ClinspanError, OSError) as error:
-        print(f"score_model: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    return 0
+    return exit_code(JOB, lambda: score(arguments))
 
 
 def score(arguments: argparse.Namespace) -> None:

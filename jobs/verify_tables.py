@@ -8,6 +8,7 @@ is wrong. The report holds counts and ids, never text.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from jobs.wiring.start_session import start_session
 from pipelines.verification.note_verification import verify_notes
 from pipelines.verification.table_verification import Finding, open_for_checks, verify_tables
 
+JOB = "verify_tables"
 _EPILOG = """\
 With the notes, every offset, window and hash is compared with their text: give the key and the
 settings of the runs. Do not verify while a run is at work, or its unfinished notes will show.
@@ -37,10 +39,15 @@ settings of the runs. Do not verify while a run is at work, or its unfinished no
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns its exit code."""
+    arguments = build_parser().parse_args(argv)
+    return exit_code(JOB, lambda: _verify(read_settings(arguments)))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = root_parser("Check that the tables of a root agree with each other.", _EPILOG)
     add_note_options(parser)
-    arguments = parser.parse_args(argv)
-    return exit_code("verify_tables", lambda: _verify(read_settings(arguments)))
+    return parser
 
 
 def _verify(settings: Settings) -> int:

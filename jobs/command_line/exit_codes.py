@@ -1,20 +1,20 @@
-"""How a job ends: the exit codes of all jobs, and what is said on stderr when it is not well.
+"""The one ending of all jobs: exit codes, and what stderr says when a job fails.
 
-No message holds note text: that of an error of ours does not, and of a foreign one only its class
-and its frames are shown.
+No message holds note text. Our own errors never do. Of a foreign error only the class and the
+frames are shown, of one of the operating system also its number and its path.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
 import unicodedata
 from collections.abc import Callable
 
-from conf.settings import SettingsError
+from conf.faults import SettingsError
 from conf.version import VERSION
-from pipelines.spark.error_names import error_class
 from udfs.errors import ClinspanError, InputError, RootBusyError
 
 DONE, FAILED, BAD_INPUT, QUARANTINED, BUSY, VIOLATED = range(6)
@@ -24,23 +24,28 @@ _FULL_DISK = "No space left on device"
 _WORKER_LACKS = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
 
-def exit_code(job: str, work: Callable[[], int]) -> int:
-    """Runs a job to its exit code."""
+def exit_code(job: str, work: Callable[[], int | None]) -> int:
+    """Runs a job to its exit code; every job ends here.
+
+    Args:
+        job: its name, for messages.
+        work: what it does; None counts as done.
+    """
     try:
-        return work()
+        return work() or DONE
     except (SettingsError, InputError) as error:
         return fail(job, BAD_INPUT, str(error))
     except RootBusyError as error:
         return fail(job, BUSY, str(error))
     except ClinspanError as error:
         return fail(job, FAILED, str(error))
-    except Exception as error:
-        if said := _said_by_worker(str(error)):
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the tokenizer is no Exception, and quotes its text
+        if said := _said_by_worker(str(error)) or _said_by_system(error):
             return fail(job, FAILED, said)
         frames = "".join(traceback.format_tb(error.__traceback__))
-        return fail(
-            job, FAILED, f"{error_class(error)}; what is committed stays, run again\n{frames}"
-        )
+        return fail(job, FAILED, f"{_name_of(error)}; what is committed stays, run again\n{frames}")
 
 
 def fail(job: str, code: int, message: str) -> int:
@@ -54,6 +59,22 @@ def plain(text: str) -> str:
     return "".join(
         repr(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text
     )
+
+
+def _name_of(error: BaseException) -> str:
+    """The class of an error, as Spark calls it if Spark is in use; without its message."""
+    if "pyspark" not in sys.modules or not isinstance(error, Exception):
+        return type(error).__name__
+    from pipelines.spark.error_names import error_class  # not every job needs Spark
+
+    return error_class(error)
+
+
+def _said_by_system(error: BaseException) -> str | None:
+    """The operating system's words for the number of an error, and the path that it names."""
+    if not isinstance(error, OSError) or error.errno is None or error.filename is None:
+        return None
+    return f"{os.fsdecode(error.filename)}: {os.strerror(error.errno)}"
 
 
 def _said_by_worker(error: str) -> str | None:

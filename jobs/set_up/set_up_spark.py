@@ -17,18 +17,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import conf
 from conf.lanes import Jar, UnsupportedSparkVersionError, lane_for
+from jobs.command_line.exit_codes import exit_code
+from udfs.errors import ClinspanError, InputError
 
 CONF_SOURCES = Path(conf.__file__).parent / "spark"
 CONF_FILES = ("spark-defaults.conf", "log4j2.properties")
 RESOLVE_SECONDS = 600
+JOB = "set_up_spark"
 
 
-class SetUpError(Exception):
+class SetUpError(InputError):
     """The environment cannot be made ready; the message says the mend."""
 
 
@@ -103,11 +106,15 @@ def resolve(
     packages = ",".join(jar.coordinate for jar in jars)
     environment = {**os.environ, "SPARK_HOME": str(spark_home), "PYSPARK_PYTHON": sys.executable}
     environment.pop("PYSPARK_DRIVER_PYTHON", None)
-    done = subprocess.run(
-        [str(spark_home / "bin" / "spark-submit"), "--packages", packages, *options, str(program)],
-        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=RESOLVE_SECONDS, check=False,
-    )  # fmt: skip
+    submit = str(spark_home / "bin" / "spark-submit")
+    try:
+        done = subprocess.run(
+            [submit, "--packages", packages, *options, str(program)],
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=RESOLVE_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ClinspanError(f"Ivy gave no answer in {RESOLVE_SECONDS} s; try again") from None
     if done.returncode != 0:
         raise SetUpError(
             f"Spark could not resolve {packages} (exit code {done.returncode}):\n"
@@ -176,7 +183,14 @@ def find_spark_home() -> Path:
     return Path(spec.origin).parent
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; exit code 1: no answer in time, 2: not to be had for this environment."""
+    options = build_parser().parse_args(argv)
+    return exit_code(JOB, lambda: _set_up(options.ivy_settings))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(
         description="Put Delta's jars and Spark's defaults into this environment."
     )
@@ -185,22 +199,18 @@ def main(arguments: list[str] | None = None) -> int:
         default=os.environ.get("CLINSPAN_IVY_SETTINGS"),
         help="Ivy settings file that names your mirror (default: $CLINSPAN_IVY_SETTINGS)",
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _set_up(ivy_settings: str | None) -> None:
+    spark_home = find_spark_home()
     try:
-        spark_home = find_spark_home()
         lane = lane_for(importlib.metadata.version("pyspark"))
-        changed = set_up(spark_home, lane.jars, lane.left_out, options.ivy_settings)
-    except (SetUpError, UnsupportedSparkVersionError) as error:
-        print(f"set_up_spark: {error}", file=sys.stderr)
-        return 2
-    except subprocess.TimeoutExpired:
-        print(
-            f"set_up_spark: Ivy gave no answer in {RESOLVE_SECONDS} s; try again", file=sys.stderr
-        )
-        return 1
+    except UnsupportedSparkVersionError as error:
+        raise SetUpError(str(error)) from None
+    changed = set_up(spark_home, lane.jars, lane.left_out, ivy_settings)
     if changed:
         print(f"Spark of lane {lane.name}: {', '.join(changed)}")
-    return 0
 
 
 if __name__ == "__main__":

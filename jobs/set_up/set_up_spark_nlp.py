@@ -8,15 +8,24 @@ bring them later, and no job fetches anything.
 import argparse
 import importlib.metadata
 import os
-import subprocess
 import sys
+from collections.abc import Sequence
 
 from conf.spark_nlp_jars import LEFT_OUT, SPARK_LINE, SPARK_NLP_JARS
-from jobs.set_up.set_up_spark import RESOLVE_SECONDS, SetUpError, find_spark_home, set_up
+from jobs.command_line.exit_codes import exit_code
+from jobs.set_up.set_up_spark import SetUpError, find_spark_home, set_up
+
+JOB = "set_up_spark_nlp"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 done, 1 no answer in time, 2 not to be had for this environment."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; exit code 1: no answer in time, 2: not to be had for this environment."""
+    options = build_parser().parse_args(argv)
+    return exit_code(JOB, lambda: _set_up(options.ivy_settings))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(
         description="Put the jars of Spark NLP (151 MB) into this environment."
     )
@@ -25,23 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
         default=os.environ.get("CLINSPAN_IVY_SETTINGS"),
         help="Ivy settings file that names your mirror (default: $CLINSPAN_IVY_SETTINGS)",
     )
-    options = parser.parse_args(arguments)
-    try:
-        spark_home = find_spark_home()
-        _refuse_other_lines(importlib.metadata.version("pyspark"))
-        changed = set_up(spark_home, SPARK_NLP_JARS, LEFT_OUT, options.ivy_settings)
-    except SetUpError as error:
-        print(f"set_up_spark_nlp: {error}", file=sys.stderr)
-        return 2
-    except subprocess.TimeoutExpired:
-        print(
-            f"set_up_spark_nlp: Ivy gave no answer in {RESOLVE_SECONDS} s; try again",
-            file=sys.stderr,
-        )
-        return 1
+    return parser
+
+
+def _set_up(ivy_settings: str | None) -> None:
+    spark_home = find_spark_home()
+    _refuse_other_lines(importlib.metadata.version("pyspark"))
+    changed = set_up(spark_home, SPARK_NLP_JARS, LEFT_OUT, ivy_settings)
     if changed:
         print(f"Spark NLP: {', '.join(changed)}")
-    return 0
 
 
 def _refuse_other_lines(spark_version: str) -> None:
