@@ -16,8 +16,7 @@ from dataclasses import replace
 
 from conf.settings import Settings
 from jobs.command_line.exit_codes import DONE, QUARANTINED, exit_code, fail
-from jobs.command_line.extraction_options import build_parser as build_parser
-from jobs.command_line.extraction_options import parse_settings
+from jobs.command_line.extraction_options import build_parser, parse_settings
 from jobs.display.show_forecast import show_comparison, show_forecast
 from jobs.display.show_run import ConsoleProgress, console, show_mentions, show_summary
 from jobs.wiring.choose_engine import open_engine
@@ -30,6 +29,7 @@ from pipelines.run.note_stream import run_stream
 from pipelines.run.run_record import RunRecord, frequent_mentions
 from udfs.classifiers.model_loading import check_package
 
+__all__ = ["build_parser", "main"]
 JOB = "extract_entities"
 
 
