@@ -16,7 +16,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 WORKERS := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lane test-slow test-integration test-faults soak stored bench spark-nlp check lint-fix train lock audit dist clean
+.PHONY: help setup demo test test-lane test-slow test-integration test-faults soak stored bench spark-nlp check docs lint-fix train lock audit dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,9 @@ check: ## lint, format and types, without changing anything
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+
+docs: ## write the tables of columns in docs/ from udfs/table_columns.py
+	@.venv/bin/python jobs/set_up/column_docs.py
 
 lint-fix: ## mend what ruff can mend
 	@.venv/bin/ruff check --fix .

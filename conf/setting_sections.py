@@ -54,17 +54,17 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _model_folder(value: object) -> object:
+def _model_place(value: object) -> object:
     """The folder as given if it exists, else below the project's own (a checkout or installed).
 
     A model of the registry stays as it is: the job finds its folder.
     """
     if not isinstance(value, str | Path) or not str(value).strip():
-        return value
+        return None
     if str(value).startswith(REGISTRY):
-        return Path(value)
+        return str(value)
     given = Path(os.path.expanduser(value))  # Path.expanduser raises on an unknown user
-    return given.absolute() if given.exists() else PROJECT_ROOT / given
+    return str(given.absolute() if given.exists() else PROJECT_ROOT / given)
 
 
 def _key_file(value: object) -> object:
@@ -223,7 +223,7 @@ class OutputSettings(Section):
 class ModelSettings(Section):
     """Which model package runs, and how it is run."""
 
-    folder: Annotated[Path, BeforeValidator(_model_folder)] = _rule(
+    folder: Annotated[str, BeforeValidator(_model_place)] = _rule(
         "the folder of a model package, or models:/NAME@ALIAS or models:/NAME/VERSION",
         "build/my-model",
     )

@@ -27,7 +27,6 @@ from pipelines.forecast.run_forecast import Forecast, forecast_run
 from pipelines.run.extraction_run import run_extraction
 from pipelines.run.note_stream import run_stream
 from pipelines.run.run_record import RunRecord, frequent_mentions
-from udfs.classifiers.model_loading import check_package
 
 __all__ = ["build_parser", "main"]
 JOB = "extract_entities"
@@ -39,9 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _extract(settings: Settings) -> int:
-    settings, source = locate_model(settings)
-    manifest = check_package(settings.model.folder)
-    plan = replace(make_plan(settings, manifest), model_source=source)
+    plan = make_plan(settings, locate_model(settings.model.folder))
     spark = start_session(settings.run.app_name)
     engine = open_engine(spark, plan.engine, settings.model.distribute)
     plan = replace(plan, engine=engine)

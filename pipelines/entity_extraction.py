@@ -71,8 +71,8 @@ def extract_entities(
 
 
 def _model_name(engine: Engine) -> str:
-    if isinstance(engine, TorchEngine) and engine.model:
-        return engine.model
+    if isinstance(engine, TorchEngine):
+        return engine.package.manifest.name
     raise InputError(
         "this engine does not know the name of its model, which stands in every entity_id: "
         "pass settings=AnnotationSettings(model=NAME)"

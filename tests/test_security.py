@@ -32,6 +32,7 @@ from udfs.package.model_package import (
     EXPORT_DIGESTS,
     REQUIRED_FILES,
     ModelManifest,
+    ModelPackage,
     load_manifest,
     sha256_of,
     write_manifest,
@@ -236,7 +237,7 @@ def test_a_model_is_loaded_and_used_without_pickles_processes_or_network() -> No
 def test_an_altered_onnx_form_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     files = dict.fromkeys(REQUIRED_FILES, "0" * 64)
-    manifest = ModelManifest("ner", ("O", "B-Drug", "I-Drug"), files)
+    package = ModelPackage(tmp_path, ModelManifest("ner", ("O", "B-Drug", "I-Drug"), files))
 
     def export(package: Path, target: Path) -> None:
         target.mkdir(parents=True)
@@ -245,14 +246,14 @@ def test_an_altered_onnx_form_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         (target / EXPORT_DIGESTS).write_text(json.dumps(digests))
 
     monkeypatch.setattr(onnx_cache, "export", export)
-    folder = onnx_cache.cached_export(tmp_path, manifest)
-    assert onnx_cache.cached_export(tmp_path, manifest) == folder
+    folder = onnx_cache.cached_export(package)
+    assert onnx_cache.cached_export(package) == folder
     (folder / "model.onnx").write_bytes(b"grape")
     with pytest.raises(ModelPackageError, match="altered or cut off: remove that folder"):
-        onnx_cache.cached_export(tmp_path, manifest)
+        onnx_cache.cached_export(package)
     (folder / EXPORT_DIGESTS).unlink()
     with pytest.raises(ModelPackageError, match="altered"):
-        onnx_cache.cached_export(tmp_path, manifest)
+        onnx_cache.cached_export(package)
 
 
 # --- What a stranger's files can say ----------------------------------------------------------

@@ -47,7 +47,9 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mention(Span):
-    """A span as it was annotated: half-open code point offsets of its outermost characters.
+    """A span with what is known of it: half-open code point offsets of its outermost characters.
+
+    A corpus gives mentions as annotated, the steps of the production path as found.
 
     `fragments` are the pieces of a discontinuous mention, in text order, with something between
     each two; a mention in one piece has none. `attributes` are sorted pairs of name and value; the
@@ -58,6 +60,11 @@ class Mention(Span):
     fragments: tuple[tuple[int, int], ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
     concept_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, span: Span) -> Mention:
+        """A span as a mention, to which attributes and concepts can be added."""
+        return cls(span.begin, span.end, span.label, span.score)
 
     @property
     def pieces(self) -> tuple[tuple[int, int], ...]:

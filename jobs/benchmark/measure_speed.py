@@ -30,7 +30,7 @@ from pipelines.progress import Progress
 from pipelines.run.extraction_run import run_extraction
 from pipelines.spark.slots import task_slots
 from pipelines.tables.definitions import ENTITIES
-from udfs.package.model_package import load_manifest
+from udfs.classifiers.model_loading import check_package
 from udfs.spans import Span
 
 JOB = "measure_speed"
@@ -93,7 +93,7 @@ def _clinspan(spark: SparkSession, arguments: argparse.Namespace) -> dict[str, f
         "model.folder": str(arguments.model),
     }
     settings = load_settings(None, None, arguments.set, places)
-    plan = make_plan(settings, load_manifest(arguments.model))
+    plan = make_plan(settings, check_package(arguments.model.absolute()))
     started = time.monotonic()
     record = run_extraction(spark, plan, Progress())
     figures = {
@@ -139,7 +139,7 @@ def _quality(mentions: DataFrame, arguments: argparse.Namespace) -> dict[str, fl
 
 
 def _spark_nlp(arguments: argparse.Namespace) -> peers.Peer:
-    return peers.spark_nlp(cached_export(arguments.model, load_manifest(arguments.model)))
+    return peers.spark_nlp(cached_export(check_package(arguments.model)))
 
 
 # Threads of a task are those that it was given: one core, unless spark.task.cpus says more.

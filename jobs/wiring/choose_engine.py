@@ -16,31 +16,29 @@ from pipelines.scoring.spark_nlp_engine import (
 )
 from pipelines.scoring.torch_engine import Engine, TorchEngine
 from pipelines.spark.concurrency import in_background
-from udfs.package.model_package import ModelManifest
+from udfs.package.model_package import ModelPackage
 
 
-def choose_engine(model: ModelSettings, manifest: ModelManifest) -> tuple[Engine, str]:
+def choose_engine(model: ModelSettings, package: ModelPackage) -> tuple[Engine, str]:
     """The engine that the settings name, and the fingerprint under which predictions are kept.
 
     Raises:
         InputError: the engine does not run in this environment, or cannot run this package.
     """
-    folder = model.folder.absolute()
+    fingerprint = package.manifest.fingerprint
     if model.engine == "spark_nlp":
         refuse_other_environments()
-        onnx = cached_export(folder, manifest)
-        engine = SparkNlpEngine(onnx, folder, manifest, model.tokens_per_batch)
-        return engine, spark_nlp_fingerprint(manifest.fingerprint)
+        engine = SparkNlpEngine(cached_export(package), package, model.tokens_per_batch)
+        return engine, spark_nlp_fingerprint(fingerprint)
     torch_engine = TorchEngine(
-        folder=folder,
-        fingerprint=manifest.fingerprint,
+        package=package,
         device=model.device,
         precision=model.precision,
         tokens_per_batch=model.tokens_per_batch,
         buffer_windows=model.buffer_windows,
         hang_seconds=model.hang_seconds,
     )
-    return torch_engine, manifest.fingerprint
+    return torch_engine, fingerprint
 
 
 def open_engine(spark: SparkSession, engine: Engine, distribute: str) -> Engine:

@@ -15,16 +15,17 @@ from pipelines.tables.table_root import TableRoot
 from udfs.annotation.pipeline_fingerprint import pipeline_fingerprint
 from udfs.annotation.steps import AnnotationSettings
 from udfs.errors import InputError
-from udfs.package.model_package import ModelManifest
+from udfs.package.model_package import ModelManifest, ModelPackage
 
 
-def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
+def make_plan(settings: Settings, package: ModelPackage) -> RunPlan:
     """The values of a run from its settings and its model package.
 
     Raises:
         InputError: a label is wanted that the model does not have, or the engine does not run here.
         SettingsError: the hash key is not usable.
     """
+    manifest = package.manifest
     _check_labels(settings.entities.labels, manifest)
     annotation = AnnotationSettings(
         model=manifest.name,
@@ -33,7 +34,7 @@ def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
         min_score=settings.entities.min_score,
     )
     run = settings.run
-    engine, fingerprint = choose_engine(settings.model, manifest)
+    engine, fingerprint = choose_engine(settings.model, package)
     return RunPlan(
         source=note_source(settings.notes),
         root=TableRoot.at(settings.output.path, settings.output.schema_name),
@@ -41,6 +42,7 @@ def make_plan(settings: Settings, manifest: ModelManifest) -> RunPlan:
         key=load_hash_key(settings.security.hash_key_file),
         annotation=annotation,
         model_fingerprint=fingerprint,
+        model_source=package.address,
         pipeline_fingerprint=pipeline_fingerprint(fingerprint, annotation),
         settings_digest=settings.digest(),
         code_version=VERSION,

@@ -1,25 +1,35 @@
-"""`--model models:/NAME@ALIAS` → the folder of one fixed version, found once, on the driver."""
+"""`--model FOLDER` or `--model models:/NAME@ALIAS` → the package, found and checked once."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from conf.setting_sections import REGISTRY
-from conf.settings import Settings
 from jobs.display.show_run import console
+from udfs.classifiers.model_loading import check_architecture, check_package
+from udfs.package.model_package import ModelPackage
 
 
-def locate_model(settings: Settings) -> tuple[Settings, str | None]:
-    """The settings with the folder of the package, and the version in the registry, if any.
+def locate_model(place: str) -> ModelPackage:
+    """The package at a place as settings name it, every file of it digested.
 
-    An alias that moves while the run is at work changes nothing for it. Raises InputError where the
-    registry has no such model, TrackingError where it cannot be asked.
+    An alias that moves while the run is at work changes nothing for it.
+
+    Args:
+        place: a folder, or an address of the registry.
+
+    Raises:
+        InputError: the registry has no such model.
+        ModelPackageError: the package is missing, altered or of another architecture.
+        TrackingError: the registry cannot be asked.
     """
-    asked = str(settings.model.folder)
-    if not asked.startswith(REGISTRY):
-        return settings, None
+    if not place.startswith(REGISTRY):
+        return check_package(Path(place))
     # MLflow takes seconds to import: only a model of the registry waits for it.
     from training.tracking.model_registry import fetch_package
 
-    found = fetch_package(asked)
-    console.print(f"{asked} is {found.address} ({found.manifest.name})", markup=False)
-    model = settings.model.model_copy(update={"folder": found.folder})
-    return settings.model_copy(update={"model": model}), found.address
+    found = fetch_package(place)
+    console.print(f"{place} is {found.address} ({found.manifest.name})", markup=False)
+    package = ModelPackage(found.folder, found.manifest, found.address)
+    check_architecture(package)
+    return package

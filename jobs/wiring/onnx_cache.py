@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from udfs.package.model_package import ModelManifest, check_export
+from udfs.package.model_package import ModelPackage, check_export
 
 # Part of the cached folder's name: raise it when the form of the folder changes.
 EXPORT_VERSION = 2
 
 
-def cached_export(package: Path, manifest: ModelManifest) -> Path:
+def cached_export(package: ModelPackage) -> Path:
     """The ONNX folder of a package in the user's cache, made if it is not there.
 
     Raises:
@@ -19,9 +19,9 @@ def cached_export(package: Path, manifest: ModelManifest) -> Path:
         InputError: the cache cannot be written.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    folder = cache / "clinspan" / "onnx" / f"{manifest.fingerprint}-{EXPORT_VERSION}"
+    folder = cache / "clinspan" / "onnx" / f"{package.manifest.fingerprint}-{EXPORT_VERSION}"
     if not folder.is_dir():
-        export(package, folder)
+        export(package.folder, folder)
     check_export(folder)
     return folder
 

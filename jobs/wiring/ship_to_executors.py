@@ -28,7 +28,7 @@ from pyspark.sql.utils import is_remote
 
 from pipelines.scoring.torch_engine import Engine, TorchEngine
 from pipelines.spark.slots import is_local
-from udfs.package.model_package import MANIFEST, load_manifest
+from udfs.package.model_package import MANIFEST
 
 # What Python workers import of ours.
 WORKER_PACKAGES = ("pipelines", "udfs")
@@ -41,12 +41,9 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 def ship_code(spark: SparkSession) -> None:
     """Sends our packages to the workers of a Spark Connect session: it has no ``--py-files``."""
-    sources = {
-        f"{package}/{file.name}": file
-        for package in WORKER_PACKAGES
-        for file in files(package).iterdir()
-        if file.name.endswith(".py")
-    }
+    sources: dict[str, Traversable] = {}
+    for package in WORKER_PACKAGES:
+        sources |= _modules(files(package), package)
     spark.addArtifacts(str(_archive("clinspan-code.zip", sources)), pyfile=True)
 
 
@@ -57,19 +54,16 @@ def ship_model(spark: SparkSession, engine: Engine, distribute: str = "auto") ->
         spark: the session whose executors will use it.
         engine: with the package on the driver; one that needs none on executors is left as it is.
         distribute: ``in_place``, ``ship`` or ``auto``; ``conf/defaults.yaml`` says what they mean.
-
-    Raises:
-        ModelPackageError: the package is not usable any more.
     """
     if not isinstance(engine, TorchEngine) or distribute == "in_place":
         return engine
-    if distribute == "auto" and _is_seen(spark, engine.folder):
+    if distribute == "auto" and _is_seen(spark, engine.package.folder):
         return engine
     # The manifest holds the digest of every other file.
-    digest = hashlib.sha256((engine.folder / MANIFEST).read_bytes()).hexdigest()
+    place, files = engine.package.folder, engine.package.manifest.files
+    digest = hashlib.sha256((place / MANIFEST).read_bytes()).hexdigest()
     folder = f"clinspan-model-{digest[:16]}"
-    names = (MANIFEST, *load_manifest(engine.folder).files)
-    parts = {name: engine.folder / name for name in names}
+    parts = {name: place / name for name in (MANIFEST, *files)}
     archive = f"{_archive(f'{folder}.zip', parts)}#{folder}"
     if is_remote():
         spark.addArtifacts(archive, archive=True)

@@ -1,7 +1,8 @@
 """The views that people query beside the tables: data, no code.
 
-A body names tables and earlier views in braces; ``catalog`` puts their quoted names there. Every
-column is listed, so that a new column of a table never changes a view in silence.
+A body names tables and earlier views in braces; ``registration`` puts their quoted names there.
+``mentions`` has the columns of ``entities`` that are declared ``in_views``; every other column of a
+view is listed, so that a new one of a table never changes it in silence.
 """
 
 from __future__ import annotations
@@ -21,16 +22,27 @@ class View:
     query: str
 
 
+# Columns of `mentions` that `entities` lacks, each behind the column where readers expect it.
+_ADDED = {
+    "charttime": "n.storetime",
+    "text": r"lower(trim(regexp_replace(e.text, '\\s+', ' '))) AS mention",
+    "model": "n.characters AS note_characters",
+}
+
+
+def _mention_columns() -> str:
+    shown = [column.name for column in ENTITIES.columns if column.in_views]
+    parts = ((f"e.{name}", _ADDED.get(name)) for name in shown)
+    return ", ".join(part for pair in parts for part in pair if part is not None)
+
+
 MENTIONS = View(
     "mentions",
     "One row for each mention, with the row of its note of the ledger; a note that a run has not "
     "finished is left out. mention is the text in lower case on one line",
     (ENTITIES.name, PROCESSED_NOTES.name),
-    r"""
-    SELECT e.entity_id, e.note_id, e.subject_id, e.hadm_id, e.note_type, e.charttime, n.storetime,
-        e.begin, e.end, e.text, lower(trim(regexp_replace(e.text, '\\s+', ' '))) AS mention,
-        e.label, e.entity_type, e.score, e.model, n.characters AS note_characters, e.run_id,
-        e.processed_at
+    f"SELECT {_mention_columns()}"
+    """
     FROM {entities} e JOIN {processed_notes} n
     ON n.note_id = e.note_id AND n.model = e.model AND n.run_id = e.run_id
     """,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.utils import is_remote
@@ -18,7 +19,13 @@ from pipelines.run.run_plan import RunPlan
 from pipelines.run.run_record import RunRecord
 from pipelines.run.source_overlap import refuse_overlap
 from pipelines.source.change_feed import net_rows
-from pipelines.source.note_source import NoteSource, delta_name, pin_source, sql_name
+from pipelines.source.note_source import (
+    NoteSource,
+    delta_name,
+    resolve_source,
+    sql_name,
+    with_format,
+)
 from pipelines.spark.error_names import error_class
 from pipelines.tables.definitions import PROCESSED_NOTES
 from pipelines.tables.table_root import create_tables
@@ -51,6 +58,7 @@ def run_stream(
             "not do: use --changed-only there, which reads the same changes"
         )
     refuse_overlap(plan.root, plan.source.path, plan.source.table)
+    plan = replace(plan, source=with_format(plan.source))
     _refuse_other_sources(spark, plan.source)
     create_tables(spark, plan.root)
     errors: list[BaseException] = []
@@ -85,7 +93,7 @@ def _refuse_other_sources(spark: SparkSession, source: NoteSource) -> None:
             "until or changed_only beside it; leave them out"
         )
     name = delta_name(source)
-    if name is None or pin_source(spark, source).version is None:
+    if name is None or resolve_source(spark, source).version is None:
         raise InputError(
             f"{source.describe()} is no Delta table: --trigger available-now reads only these as a "
             "stream; leave it out, or import the notes (jobs/import_notes.py)"

@@ -18,9 +18,9 @@ from pipelines.source.note_source import (
     NoteSource,
     csv_files,
     note_ids,
-    pin_source,
     read_notes,
     refuse_missing_columns,
+    resolve_source,
     unreadable_file,
     why_unreadable,
 )
@@ -84,7 +84,7 @@ def open_input(
     is_part = source.is_part or raw is not None
     may_change = source.limit is not None or raw is not None
     if raw is None:
-        source = pin_source(spark, source)
+        source = resolve_source(spark, source)
         if source.changed_only and source.version is None:
             raise InputError(
                 f"changed_only reads what came into a Delta table, and {source.describe()} is "

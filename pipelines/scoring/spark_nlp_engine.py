@@ -25,7 +25,7 @@ from pyspark.sql.utils import is_remote
 
 from pipelines import schemas
 from udfs.errors import InputError
-from udfs.package.model_package import TOKENIZER, ModelManifest
+from udfs.package.model_package import TOKENIZER, ModelPackage
 from udfs.spark_nlp.spark_nlp_answers import rows_to_predictions
 from udfs.spark_nlp.spark_nlp_rows import PIECES_PER_ROW, WindowRule, windows_to_rows
 
@@ -106,13 +106,11 @@ class SparkNlpEngine:
         onnx: the ONNX form of the package (``training.package.onnx_export``), on the driver.
             Spark sends it to the executors.
         package: the model package, on the driver.
-        manifest: of that package.
         tokens_per_batch: most word-pieces in one forward pass, padding included.
     """
 
     onnx: Path
-    package: Path
-    manifest: ModelManifest
+    package: ModelPackage
     tokens_per_batch: int = 4096
     _model: tuple[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -121,9 +119,9 @@ class SparkNlpEngine:
         model = self.load(windows.sparkSession)
         rule = WindowRule(
             # It travels with every task: Spark warns of tasks of more than 1,000 KiB.
-            zlib.compress((self.package / TOKENIZER).read_bytes()),
-            self.manifest.max_wordpieces,
-            self.manifest.overlap,
+            zlib.compress((self.package.folder / TOKENIZER).read_bytes()),
+            self.package.manifest.max_wordpieces,
+            self.package.manifest.overlap,
             self.tokens_per_batch,
         )
         rows = windows.select("window_hash", "text").mapInArrow(
@@ -144,8 +142,8 @@ class SparkNlpEngine:
         return answers.mapInArrow(
             partial(
                 rows_to_predictions,
-                scheme=self.manifest.scheme,
-                calibration=self.manifest.calibration,
+                scheme=self.package.manifest.scheme,
+                calibration=self.package.manifest.calibration,
             ),
             schemas.PREDICTION,
         )
@@ -153,7 +151,7 @@ class SparkNlpEngine:
     def _probabilities(self, annotation: Column) -> Column:
         """Of every label, from the metadata of a tag, where they stand as text."""
         return F.array(
-            *(annotation["metadata"][label].cast("float") for label in self.manifest.labels)
+            *(annotation["metadata"][label].cast("float") for label in self.package.manifest.labels)
         )
 
     def load(self, spark: SparkSession) -> Any:
@@ -170,9 +168,10 @@ class SparkNlpEngine:
         return self._model[1]
 
     def _import(self, spark: SparkSession) -> Any:
-        if self.manifest.max_wordpieces > LONGEST_PIECE:
+        manifest = self.package.manifest
+        if manifest.max_wordpieces > LONGEST_PIECE:
             raise InputError(
-                f"the model {self.manifest.name} reads {self.manifest.max_wordpieces} word-pieces "
+                f"the model {manifest.name} reads {manifest.max_wordpieces} word-pieces "
                 f"at a time, Spark NLP at most {LONGEST_PIECE}: use --engine torch"
             )
         refuse_without_jars(spark)
@@ -188,7 +187,7 @@ class SparkNlpEngine:
             model.setInputCols(["document", "token"])
             .setOutputCol("tag")
             .setCaseSensitive(True)
-            .setMaxSentenceLength(self.manifest.max_wordpieces)
+            .setMaxSentenceLength(manifest.max_wordpieces)
             .setBatchSize(PIECES_PER_ROW)
         )
 

@@ -23,6 +23,7 @@ from pipelines import schemas
 from pipelines.spark.slots import SLOT_ROWS, is_local
 from udfs.classifiers.model_loading import check_package
 from udfs.errors import ModelPackageError
+from udfs.package.model_package import ModelPackage
 from udfs.spans import Classifier
 
 Engine = Callable[[DataFrame], DataFrame]
@@ -35,26 +36,23 @@ class TorchEngine:
     the package is one of spaCy's.
 
     Args:
-        folder: the model package on the driver and, without ``archive``, on every executor.
-        fingerprint: of that package; a worker that finds another one refuses to work.
+        package: the model package on the driver and, without ``archive``, at the same place on
+            every executor; a worker that finds another one there refuses to work.
         device: ``auto``, ``cpu`` or ``cuda`` (the GPU that Spark assigned to the task).
         precision: ``auto``, ``float32`` or ``bfloat16``.
         tokens_per_batch: most word-pieces in one forward pass, special tokens included.
         buffer_windows: windows that a worker sorts by length at a time.
         hang_seconds: longer than this no forward pass takes: the worker is ended.
-        model: the name of the package.
         archive: the folder that Spark made of the shipped package below the files of each executor
             (see ``jobs.wiring.ship_to_executors``); None: the package is not shipped.
     """
 
-    folder: Path
-    fingerprint: str
+    package: ModelPackage
     device: str = "auto"
     precision: str = "auto"
     tokens_per_batch: int = 4096
     buffer_windows: int = 4096
     hang_seconds: float = HANG_SECONDS
-    model: str = ""
     archive: str | None = None
 
     @classmethod
@@ -64,9 +62,12 @@ class TorchEngine:
         Raises:
             ModelPackageError: the package is missing, altered or of another architecture.
         """
-        place = Path(folder).absolute()
-        manifest = check_package(place)
-        return cls(place, manifest.fingerprint, model=manifest.name, **options)
+        return cls(check_package(Path(folder).absolute()), **options)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the package: under it, predictions are kept."""
+        return self.package.manifest.fingerprint
 
     def __call__(self, windows: DataFrame) -> DataFrame:
         """``window_hash, text`` → ``schemas.PREDICTION``, one row for each."""
@@ -115,7 +116,7 @@ class TorchEngine:
         task = TaskContext.get()
         return partial(
             load_once,
-            self._package(),
+            self._folder(),
             self.fingerprint,
             _assigned_device(self.device, task),
             self.precision,
@@ -123,16 +124,17 @@ class TorchEngine:
             tokens_per_batch=self.tokens_per_batch,
         )
 
-    def _package(self) -> Path:
+    def _folder(self) -> Path:
         """Where the package lies on this machine."""
         if self.archive is not None:
             return Path(SparkFiles.get(self.archive))
-        if not self.folder.is_dir():
+        folder = self.package.folder
+        if not folder.is_dir():
             raise ModelPackageError(
-                f"no model package at {self.folder} on the executor {socket.gethostname()}: every "
+                f"no model package at {folder} on the executor {socket.gethostname()}: every "
                 "machine must have it at that path, or model.distribute must be ship"
             )
-        return self.folder
+        return folder
 
 
 def _assigned_device(device: str, task: TaskContext | None) -> str:

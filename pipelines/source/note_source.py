@@ -33,8 +33,9 @@ from pipelines.spark.error_names import error_class
 from pipelines.spark.names import local_path, name_parts, quote, sql_table
 from udfs.errors import InputError
 
-__all__ = ["NoteColumns", "NoteSource", "map_columns", "pin_source", "read_notes"]
+__all__ = ["NoteColumns", "NoteSource", "map_columns", "read_notes", "resolve_source"]
 
+AUTO = "auto"  # the format is told by `with_format`
 # `SELECT … FROM parquet.`/path`` is a path, not a table.
 _FORMATS = ("parquet", "delta", "json", "csv", "text", "orc", "avro", "binaryfile")
 # Where an error of Spark's names the file that it could not read: as it is, or as a URI.
@@ -59,7 +60,7 @@ class NoteSource:
     columns: NoteColumns
     path: str | None = None
     table: str | None = None
-    format: str = "auto"
+    format: str = AUTO
     limit: int | None = None
     since: str | None = None
     until: str | None = None
@@ -78,12 +79,16 @@ class NoteSource:
         return self.table or str(self.path)
 
 
-def pin_source(spark: SparkSession, source: NoteSource) -> NoteSource:
-    """A Delta table at its latest version; any other source as it is.
+def resolve_source(spark: SparkSession, source: NoteSource) -> NoteSource:
+    """A source with its format told, and a Delta table at its latest version.
+
+    Done once, where a source comes in: telling the format may walk through a folder.
 
     Raises:
-        InputError: nothing is at a path, or it is not a Delta table; a name is no table's.
+        InputError: nothing is at a path, or it is not a Delta table; a name is no table's; the
+            format cannot be told.
     """
+    source = with_format(source)
     name = delta_name(source)
     if name is None:
         return source
@@ -98,10 +103,10 @@ def pin_source(spark: SparkSession, source: NoteSource) -> NoteSource:
 
 
 def delta_name(source: NoteSource) -> str | None:
-    """The name in SQL of what may be a Delta table; None: it is none."""
+    """The name in SQL of what may be a Delta table, of a source with its format; None: none."""
     if source.table is not None:
         return sql_name(source.table)
-    if source.path is not None and source_format(source) == "delta":
+    if source.path is not None and source.format == "delta":
         # Behind `delta.`, what is not absolute is taken for the name of a table.
         place = None if source.path.startswith("file:") else local_path(source.path)
         return f"delta.{quote(str(place or source.path))}"
@@ -115,13 +120,15 @@ def sql_name(table: str) -> str:
     return sql_table(table)
 
 
-def source_format(source: NoteSource) -> str:
-    """The format of a source with a path.
+def with_format(source: NoteSource) -> NoteSource:
+    """The source with its format told; a table has none.
 
     Raises:
         InputError: it cannot be told.
     """
-    return detect_format(str(source.path)) if source.format == "auto" else source.format
+    if source.path is None or source.format != AUTO:
+        return source
+    return replace(source, format=detect_format(source.path))
 
 
 def note_ids(spark: SparkSession, ids: Sequence[str]) -> DataFrame:
@@ -130,8 +137,8 @@ def note_ids(spark: SparkSession, ids: Sequence[str]) -> DataFrame:
 
 
 def csv_files(source: NoteSource) -> tuple[SourceFile, ...]:
-    """The files of a CSV source as they are now, before they are read; of another source none."""
-    if source.path is None or source_format(source) != "csv":
+    """The files of a resolved source of CSV as they are before they are read; of another none."""
+    if source.path is None or source.format != "csv":
         return ()
     return local_files(find_csv_files(source.path))
 
@@ -144,6 +151,7 @@ def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
     Raises:
         InputError: nothing is there, it is not readable as notes, or it has no columns.
     """
+    source = with_format(source)
     try:
         load = _load if source.changed_since is None else _load_changes
         rows = load(spark, source)
@@ -160,7 +168,7 @@ def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
         raise InputError(f"{source.describe()} holds no notes: give a place that has at least one")
     if FILE in map(str.lower, rows.columns):
         raise InputError(f"the notes have a column {FILE}, which is our own name: rename it")
-    if source.table is None and source_format(source) in ("parquet", "json"):
+    if source.table is None and source.format in ("parquet", "json"):
         return with_file(rows)
     return rows
 
@@ -170,14 +178,14 @@ def refuse_missing_columns(spark: SparkSession, source: NoteSource, files: Seque
 
     Args:
         spark: the session.
-        source: one with a path.
+        source: one with a path and its format.
         files: those in which no row has an id, or no row has a text. Looking into one takes 0.1 s.
 
     Raises:
         InputError: a file lacks a column. Its notes would be taken for blank ones.
     """
     for file in sorted(files):
-        single = replace(source, path=escape_pattern(file), format=source_format(source))
+        single = replace(source, path=escape_pattern(file))
         names = {name.lower() for name in _load(spark, single).columns}
         for part in ("note_id", "text"):
             name = getattr(source.columns, part)
@@ -196,7 +204,7 @@ def _load(spark: SparkSession, source: NoteSource) -> DataFrame:
             return spark.table(name)
         return spark.sql(f"SELECT * FROM {name} VERSION AS OF {source.version}")
     path = str(source.path)
-    kind = source_format(source)
+    kind = source.format
     if kind == "delta":
         # A version that is not given is the latest.
         options = {} if source.version is None else {"versionAsOf": str(source.version)}

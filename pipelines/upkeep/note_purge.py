@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.run.run_lease import hold_for_upkeep
-from pipelines.source.note_source import NoteSource, map_columns, pin_source, read_notes
+from pipelines.source.note_source import NoteSource, map_columns, read_notes, resolve_source
 from pipelines.tables.definitions import (
     ENTITIES,
     NOTE_WINDOWS,
@@ -136,7 +136,7 @@ def _find_notes(
         subjects = spark.createDataFrame([(s,) for s in request.subject_ids], "subject_id long")
         places = [tables["entities"]] if "entities" in tables else []
         if source is not None:
-            source = pin_source(spark, source)
+            source = resolve_source(spark, source)
             places.append(map_columns(read_notes(spark, source), source.columns))
         for rows in places:
             own = rows.join(F.broadcast(subjects), on="subject_id", how="left_semi")

@@ -17,10 +17,12 @@ from pyspark import TaskContext
 
 from jobs.wiring.start_session import start_session
 from pipelines.scoring.torch_engine import TorchEngine
+from udfs.package.model_package import REQUIRED_FILES, ModelManifest, ModelPackage
 
 TASKS = 4
 SECONDS = 5.0
-ENGINE = TorchEngine(Path("/"), fingerprint="pretend", device="auto")
+PRETENDED = ModelManifest("pretend", ("O",), dict.fromkeys(REQUIRED_FILES, "0" * 64))
+ENGINE = TorchEngine(ModelPackage(Path("/"), PRETENDED), device="auto")
 
 
 def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -12,6 +12,7 @@ import conf.setting_sections
 import conf.settings
 from conf.faults import section_class, walk_settings
 from conf.settings import Settings, SettingsError, load_settings, preset_names
+from conf.shipped_model import PROJECT_ROOT
 from conf.strict_yaml import read_mapping
 from tests.support.places import SHIPPED
 
@@ -57,7 +58,7 @@ def test_every_setting_has_a_rule_in_words_and_an_example_that_is_accepted(key, 
 def test_defaults_are_the_documented_ones(load):
     settings = load()
     assert settings.model.model_dump() == {
-        "folder": SHIPPED,
+        "folder": str(SHIPPED),
         "engine": "torch",
         "device": "auto",
         "precision": "auto",
@@ -175,7 +176,7 @@ def test_home_folders_are_expanded(load):
 
 def test_the_home_of_an_unknown_user_is_a_plain_name(load):
     settings = load("model.folder=~nobody_here/m", "security.hash_key_file=~nobody_here/key")
-    assert settings.model.folder == conf.setting_sections.PROJECT_ROOT / "~nobody_here/m"
+    assert settings.model.folder == str(PROJECT_ROOT / "~nobody_here/m")
     assert settings.security.hash_key_file == Path("~nobody_here/key")
 
 
@@ -183,13 +184,13 @@ def test_a_model_folder_is_taken_as_given_before_the_project_is_searched(
     load, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    project = conf.setting_sections.PROJECT_ROOT
-    assert load("model.folder=models/mine").model.folder == project / "models/mine"
+    project = PROJECT_ROOT
+    assert load("model.folder=models/mine").model.folder == str(project / "models/mine")
     (tmp_path / "models/mine").mkdir(parents=True)
-    assert load("model.folder=models/mine").model.folder == tmp_path / "models/mine"
-    assert load("model.folder=/nowhere/x").model.folder == Path("/nowhere/x")
+    assert load("model.folder=models/mine").model.folder == str(tmp_path / "models/mine")
+    assert load("model.folder=/nowhere/x").model.folder == "/nowhere/x"
     registered = "models:/clinspan-ner@champion"
-    assert str(load(f"model.folder={registered}").model.folder) == registered
+    assert load(f"model.folder={registered}").model.folder == registered
 
 
 def test_settings_cannot_be_changed(load):

@@ -1,6 +1,7 @@
 """Promotion from end to end on MLflow's sqlite store, and the address in the extraction job."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -68,12 +69,12 @@ def test_the_alias_moves_only_to_what_is_no_worse(promote, tiny_models, own_fold
 
     # The extraction job takes one fixed version, from where the registry keeps it.
     flags = {"notes.path": "n", "output.path": "o", "model.folder": "models:/clinspan-ner@champion"}
-    settings, source = locate_model(load_settings(None, None, [], flags))
-    assert source == "models:/clinspan-ner/2"
-    assert settings.model.folder == champion.folder
-    assert settings.model.folder.is_relative_to(own_folder / STORE)
-    assert load_manifest(settings.model.folder).fingerprint == good.fingerprint
-    assert locate_model(settings) == (settings, None)
+    found = locate_model(load_settings(None, None, [], flags).model.folder)
+    assert found.address == "models:/clinspan-ner/2"
+    assert found.folder == champion.folder
+    assert found.folder.is_relative_to(own_folder / STORE)
+    assert found.manifest.fingerprint == good.fingerprint
+    assert locate_model(str(found.folder)) == replace(found, address=None)
 
     # A version of the registry can be a candidate itself, and is not registered again.
     code, said = promote("models:/clinspan-ner/1", "--alias", "fallback")

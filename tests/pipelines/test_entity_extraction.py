@@ -10,6 +10,7 @@ from pipelines.entity_extraction import extract_entities
 from pipelines.scoring.torch_engine import TorchEngine
 from tests.support.places import SHIPPED
 from udfs.annotation.steps import AnnotationSettings
+from udfs.classifiers.model_loading import check_package
 from udfs.errors import InputError, ModelPackageError
 
 SETTINGS = AnnotationSettings(model="fake")
@@ -57,5 +58,5 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 @pytest.mark.model
 def test_an_engine_knows_its_package() -> None:
     engine = TorchEngine.from_package(SHIPPED, device="cpu")
-    assert (engine.folder, engine.model, engine.device) == (SHIPPED, SHIPPED.name, "cpu")
+    assert (engine.package, engine.device) == (check_package(SHIPPED), "cpu")
     assert len(engine.fingerprint) == 64

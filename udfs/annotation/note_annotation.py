@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from udfs.annotation.entity_merging import ScoredWindow, merge_mentions
 from udfs.annotation.steps import STEPS, AnnotationSettings
-from udfs.spans import Classifier, Span, WindowPrediction
+from udfs.spans import Classifier, Mention, Span, WindowPrediction
 from udfs.text.segmentation import segment_note
 
 # Part of the pipeline fingerprint: raise it whenever a rule here or in entity_merging changes rows.
@@ -47,7 +47,7 @@ def annotate_note(
     Raises:
         ValueError: a prediction does not fit the text.
     """
-    mentions = merge_mentions(text, windows)
+    mentions = [Mention.of(span) for span in merge_mentions(text, windows)]
     for step in STEPS:
         mentions = step(text, mentions, settings)
     return [_entity_row(note_id, text, mention, settings) for mention in mentions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from udfs.spans import Span
+from udfs.spans import Mention
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +22,15 @@ class AnnotationSettings:
     min_score: float = 0.0
 
 
-Step = Callable[[str, list[Span], AnnotationSettings], list[Span]]
+Step = Callable[[str, list[Mention], AnnotationSettings], list[Mention]]
 
 
-def _keep_labels(text: str, mentions: list[Span], settings: AnnotationSettings) -> list[Span]:
+def _keep_labels(text: str, mentions: list[Mention], settings: AnnotationSettings) -> list[Mention]:
     wanted = settings.labels
     return mentions if wanted is None else [m for m in mentions if m.label in wanted]
 
 
-def _keep_scores(text: str, mentions: list[Span], settings: AnnotationSettings) -> list[Span]:
+def _keep_scores(text: str, mentions: list[Mention], settings: AnnotationSettings) -> list[Mention]:
     return [m for m in mentions if m.score >= settings.min_score]
 
 

@@ -15,7 +15,14 @@ from typing import Protocol
 
 from udfs.errors import ModelPackageError
 from udfs.package.encoder_config import EncoderConfig
-from udfs.package.model_package import CONFIG, SPACY, ModelManifest, load_manifest, read_manifest
+from udfs.package.model_package import (
+    CONFIG,
+    SPACY,
+    ModelManifest,
+    ModelPackage,
+    load_manifest,
+    read_manifest,
+)
 from udfs.package.spacy_config import SpacyConfig
 from udfs.spans import WindowPrediction
 
@@ -40,18 +47,21 @@ class PackageClassifier(Protocol):
         ...
 
 
-def check_package(folder: Path) -> ModelManifest:
-    """The manifest of a package that this release can run, without loading its weights.
+def check_package(folder: Path) -> ModelPackage:
+    """A package that this release can run, its files digested, without loading its weights.
 
     Raises:
         ModelPackageError: the package is missing, altered or of another architecture.
     """
-    manifest = load_manifest(folder)
-    if manifest.kind == SPACY:
-        SpacyConfig.from_file(folder / CONFIG)
-    else:
-        EncoderConfig.from_file(folder / CONFIG)
-    return manifest
+    package = ModelPackage(folder, load_manifest(folder))
+    check_architecture(package)
+    return package
+
+
+def check_architecture(package: ModelPackage) -> None:
+    """Raises ModelPackageError if this release cannot run the package."""
+    config = SpacyConfig if package.manifest.kind == SPACY else EncoderConfig
+    config.from_file(package.folder / CONFIG)
 
 
 def load_classifier(

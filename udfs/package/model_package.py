@@ -104,6 +104,18 @@ class ModelManifest:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """A package whose files were checked: from the command line to the workers it has this type.
+
+    ``address`` is ``models:/NAME/VERSION`` where it came from a registry.
+    """
+
+    folder: Path
+    manifest: ModelManifest
+    address: str | None = None
+
+
 def is_name(name: str) -> bool:
     """Whether a model may have this name, see ``NAME_RULE``."""
     return _NAME.fullmatch(name) is not None

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_flags_set_their_settings():
     assert (settings.notes.format, settings.notes.limit) == ("delta", 7)
     assert settings.notes.columns.note_id == "ROW_ID"
     assert settings.output.schema_name == "c.s"
-    assert settings.model.folder.name == "m"
+    assert Path(settings.model.folder).name == "m"
     assert (settings.run.partitions, settings.entities.min_score) == (2, 0.5)
 
 

@@ -12,10 +12,11 @@ from jobs.wiring import choose_engine, onnx_cache
 from pipelines.scoring.spark_nlp_engine import SparkNlpEngine, spark_nlp_fingerprint
 from pipelines.scoring.torch_engine import TorchEngine
 from udfs.errors import InputError
-from udfs.package.model_package import EXPORT_DIGESTS, ModelManifest
+from udfs.package.model_package import EXPORT_DIGESTS, ModelManifest, ModelPackage
 
 FILES = {name: "0" * 64 for name in ("model.safetensors", "config.json", "tokenizer.json")}
 MANIFEST = ModelManifest("small", ("O", "B-X", "I-X"), FILES)
+PACKAGE = ModelPackage(Path("/models/small"), MANIFEST)
 
 
 def settings(*overrides: str, **flags: object) -> Settings:
@@ -40,10 +41,10 @@ def exports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Path,
 
 def test_torch_is_the_default_and_keeps_the_models_own_fingerprint(exports) -> None:
     chosen = settings("model.tokens_per_batch=99")
-    engine, fingerprint = choose_engine.choose_engine(chosen.model, MANIFEST)
+    engine, fingerprint = choose_engine.choose_engine(chosen.model, PACKAGE)
     assert isinstance(engine, TorchEngine)
     assert fingerprint == engine.fingerprint == MANIFEST.fingerprint
-    assert (engine.tokens_per_batch, engine.folder) == (99, chosen.model.folder)
+    assert (engine.tokens_per_batch, engine.package) == (99, PACKAGE)
     assert exports == []
 
 
@@ -53,11 +54,11 @@ def test_spark_nlp_keeps_its_predictions_apart_and_exports_once(
     monkeypatch.setattr(choose_engine, "refuse_other_environments", lambda: None)
     chosen = settings(**{"model.engine": "spark_nlp"})
     for _ in range(2):
-        engine, fingerprint = choose_engine.choose_engine(chosen.model, MANIFEST)
+        engine, fingerprint = choose_engine.choose_engine(chosen.model, PACKAGE)
         assert isinstance(engine, SparkNlpEngine)
         assert fingerprint == spark_nlp_fingerprint(MANIFEST.fingerprint) != MANIFEST.fingerprint
     [(package, folder)] = exports
-    assert package == chosen.model.folder
+    assert package == PACKAGE.folder
     assert engine.onnx == folder
     assert folder.parent == tmp_path / "cache" / "clinspan" / "onnx"
     assert MANIFEST.fingerprint in folder.name
@@ -68,7 +69,7 @@ def test_an_environment_that_cannot_run_spark_nlp_exports_nothing(
 ) -> None:
     monkeypatch.setattr("pyspark.__version__", "4.2.0")
     with pytest.raises(InputError, match="not been run by us"):
-        choose_engine.choose_engine(settings("model.engine=spark_nlp").model, MANIFEST)
+        choose_engine.choose_engine(settings("model.engine=spark_nlp").model, PACKAGE)
     assert exports == []
 
 

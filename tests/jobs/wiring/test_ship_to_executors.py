@@ -13,8 +13,8 @@ from jobs.wiring import ship_to_executors
 from jobs.wiring.ship_to_executors import ship_code, ship_model
 from pipelines import schemas
 from pipelines.scoring.torch_engine import TorchEngine
-from tests.support.places import SHIPPED
-from udfs.package.model_package import MANIFEST, load_manifest
+from tests.support.places import REPOSITORY, SHIPPED
+from udfs.package.model_package import MANIFEST, ModelPackage, load_manifest, read_manifest
 
 pytestmark = pytest.mark.model
 
@@ -56,10 +56,10 @@ def test_a_package_is_shipped_where_executors_may_not_see_it(
     master: str, folder: Path, distribute: str, ships: bool
 ) -> None:
     spark = FakeSession(master)
-    engine = TorchEngine(folder, "fingerprint", device="cpu")
+    engine = TorchEngine(ModelPackage(folder, read_manifest(SHIPPED)), device="cpu")
     shipped = ship_model(spark, engine, distribute)
     assert (shipped.archive is not None) == bool(spark.added) == ships
-    assert (shipped.folder, shipped.fingerprint, shipped.device) == (folder, "fingerprint", "cpu")
+    assert (shipped.package, shipped.device) == (engine.package, "cpu")
 
 
 def test_an_engine_without_a_package_on_executors_is_left_alone() -> None:
@@ -75,7 +75,7 @@ def test_an_engine_without_a_package_on_executors_is_left_alone() -> None:
 def test_an_archive_holds_the_package_and_nothing_else(scratch: Path, tmp_path: Path) -> None:
     package = Path(shutil.copytree(SHIPPED, tmp_path / "package"))
     (package / "notes about patients.txt").write_text("not of the package")
-    ship_model(FakeSession("yarn"), TorchEngine(package, "fingerprint"))
+    ship_model(FakeSession("yarn"), TorchEngine.from_package(package))
     [archive] = scratch.iterdir()
     with zipfile.ZipFile(archive) as content:
         assert set(content.namelist()) == {MANIFEST, *load_manifest(SHIPPED).files}
@@ -85,14 +85,14 @@ def test_an_archive_holds_the_package_and_nothing_else(scratch: Path, tmp_path: 
 
 def test_equal_packages_make_equal_archives(scratch: Path, tmp_path: Path) -> None:
     """A notebook may ship twice in a session, from two processes or after a copy."""
-    engine = TorchEngine(SHIPPED, "fingerprint")
+    engine = TorchEngine.from_package(SHIPPED)
     first, second = FakeSession("yarn"), FakeSession("yarn")
     name = ship_model(first, engine).archive
     [archive] = scratch.iterdir()
     before = archive.read_bytes()
     archive.unlink()
     copy = Path(shutil.copytree(SHIPPED, tmp_path / "copy", copy_function=shutil.copy))
-    assert ship_model(second, TorchEngine(copy, "fingerprint")).archive == name
+    assert ship_model(second, TorchEngine.from_package(copy)).archive == name
     assert (archive.read_bytes(), second.added) == (before, first.added)
 
 
@@ -102,17 +102,18 @@ def test_over_connect_code_and_package_are_artifacts(
     monkeypatch.setattr(ship_to_executors, "is_remote", lambda: True)
     spark = FakeSession("local[2]")
     ship_code(spark)
-    engine = ship_model(spark, TorchEngine(SHIPPED, "fingerprint"))
+    engine = ship_model(spark, TorchEngine.from_package(SHIPPED))
     code, model = spark.added
     assert code == f"{scratch}/clinspan-code.zip {{'pyfile': True}}"
     assert model == f"{scratch}/{engine.archive}.zip#{engine.archive} {{'archive': True}}"
     names = zipfile.ZipFile(scratch / "clinspan-code.zip").namelist()
-    assert {
-        "udfs/stages/arrow_stages.py",
-        "pipelines/scoring/torch_engine.py",
-        "udfs/__init__.py",
-    } <= set(names)
-    assert {name.split("/")[0] for name in names} == {"udfs", "pipelines"}
+    ours = {
+        path.relative_to(REPOSITORY).as_posix()
+        for package in ("udfs", "pipelines")
+        for path in (REPOSITORY / package).rglob("*.py")
+    }
+    assert "udfs/stages/__init__.py" in ours
+    assert set(names) == ours
 
 
 def test_workers_score_with_a_shipped_package(spark) -> None:

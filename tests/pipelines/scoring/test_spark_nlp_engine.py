@@ -18,7 +18,7 @@ from pipelines.scoring.spark_nlp_engine import SparkNlpEngine, refuse_other_envi
 from pipelines.scoring.torch_engine import TorchEngine
 from tests.support.places import SHIPPED
 from udfs.errors import InputError
-from udfs.package.model_package import ModelManifest, load_manifest
+from udfs.package.model_package import ModelManifest, ModelPackage, load_manifest
 from udfs.spark_nlp import spark_nlp_rows
 
 WHOLE = 254  # word-pieces that the shipped model reads at a time
@@ -45,7 +45,9 @@ def test_spark_4_is_refused_with_the_artifact_that_nobody_here_has_run(
 
 def test_spark_connect_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spark_nlp_engine, "is_remote", lambda: True)
-    engine = SparkNlpEngine(Path("onnx"), SHIPPED, ModelManifest("m", ("O", "B-X"), {}))
+    engine = SparkNlpEngine(
+        Path("onnx"), ModelPackage(SHIPPED, ModelManifest("m", ("O", "B-X"), {}))
+    )
     with pytest.raises(InputError, match="Spark Connect gives no way in: use --engine torch"):
         engine.load(SimpleNamespace())
 
@@ -67,10 +69,10 @@ def test_missing_jars_and_too_long_a_model_are_told(on_spark_3, spark, monkeypat
     monkeypatch.setattr(spark_nlp_engine, "_ANNOTATOR", "com.johnsnowlabs.nlp.Absent")
     manifest = ModelManifest("m", ("O", "B-X"), {})
     with pytest.raises(InputError, match="`make spark-nlp` puts them there, once"):
-        SparkNlpEngine(Path("onnx"), SHIPPED, manifest).load(spark)
+        SparkNlpEngine(Path("onnx"), ModelPackage(SHIPPED, manifest)).load(spark)
     long = ModelManifest("m", ("O", "B-X"), {}, max_wordpieces=513)
     with pytest.raises(InputError, match="reads 513 word-pieces at a time, Spark NLP at most 512"):
-        SparkNlpEngine(Path("onnx"), SHIPPED, long).load(spark)
+        SparkNlpEngine(Path("onnx"), ModelPackage(SHIPPED, long)).load(spark)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> SparkNlpEngine:
 
     onnx = tmp_path_factory.mktemp("export") / "onnx"
     export_package(SHIPPED, onnx)
-    return SparkNlpEngine(onnx, SHIPPED, load_manifest(SHIPPED))
+    return SparkNlpEngine(onnx, ModelPackage(SHIPPED, load_manifest(SHIPPED)))
 
 
 @pytest.mark.model
@@ -101,7 +103,7 @@ def test_both_engines_find_the_same_in_the_samples_and_in_odd_texts(
     answers = engine(windows)
     assert answers.schema == schemas.PREDICTION
     found = {row.window_hash: row for row in answers.collect()}
-    torch = TorchEngine(SHIPPED, engine.manifest.fingerprint, device="cpu", precision="float32")
+    torch = TorchEngine(engine.package, device="cpu", precision="float32")
     expected = {row.window_hash: row for row in torch(windows).collect()}
     assert len(found) == len(expected) == len(texts)
     for window_hash, _ in rows:

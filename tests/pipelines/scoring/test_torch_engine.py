@@ -26,6 +26,7 @@ from pipelines.scoring.torch_engine import TorchEngine, _assigned_device
 from pipelines.spark.slots import SLOT_ROWS, task_slots
 from tests.support.places import SHIPPED
 from udfs.errors import InputError, ModelPackageError
+from udfs.package.model_package import ModelPackage, read_manifest
 
 
 def hashes(count: int) -> list[str]:
@@ -105,13 +106,13 @@ def test_a_task_uses_the_gpu_that_spark_gave_it(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_package_that_a_machine_does_not_have_is_told_with_the_mend(tmp_path: Path) -> None:
-    engine = TorchEngine(tmp_path / "absent", "fingerprint")
+    engine = TorchEngine(ModelPackage(tmp_path / "absent", read_manifest(SHIPPED)))
     with pytest.raises(ModelPackageError, match=r"absent on the executor .*must be ship"):
         engine.classifier()
 
 
 def test_warming_up_looks_for_the_package_where_workers_are(spark, tmp_path: Path) -> None:
-    engine = TorchEngine(tmp_path / "absent", "fingerprint")
+    engine = TorchEngine(ModelPackage(tmp_path / "absent", read_manifest(SHIPPED)))
     with pytest.raises(PythonException, match=r"absent on the executor"):
         engine.warm_up(spark)
 
@@ -141,4 +142,4 @@ def test_a_worker_that_was_warmed_up_has_the_model(spark) -> None:
 
 def test_warming_up_asks_a_cluster_for_nothing(tmp_path: Path) -> None:
     conf = SimpleNamespace(get=lambda name, default: "spark://host:7077")
-    TorchEngine(tmp_path, "fingerprint").warm_up(SimpleNamespace(conf=conf))
+    TorchEngine(ModelPackage(tmp_path, read_manifest(SHIPPED))).warm_up(SimpleNamespace(conf=conf))

@@ -18,7 +18,7 @@ from pipelines.run.extraction_run import run_extraction
 from pipelines.run.run_input import open_input
 from pipelines.run.run_plan import RunPlan
 from pipelines.source.note_columns import NoteColumns, missing_parts
-from pipelines.source.note_source import NoteSource, pin_source, read_notes, unreadable_file
+from pipelines.source.note_source import NoteSource, read_notes, resolve_source, unreadable_file
 from pipelines.source.source_files import SourceChangedError, files_of, needs_recursion
 from pipelines.spark.names import name_parts, sql_table
 from pipelines.tables.definitions import ENTITIES, PROCESSED_NOTES, QUARANTINED_NOTES, RUNS
@@ -242,17 +242,17 @@ def test_a_delta_table_is_read_at_one_version_by_path_and_by_name(spark, tmp_pat
         path = str(tmp_path / "it's `odd` {x} [1]")
         if where == "path":
             rows.write.format("delta").save(path)
-            pinned = pin_source(spark, NoteSource(ALL_DETAILS, path=path))
+            pinned = resolve_source(spark, NoteSource(ALL_DETAILS, path=path))
             rows.write.format("delta").mode("append").save(path)
         else:
             rows.write.format("delta").saveAsTable(name)
-            pinned = pin_source(spark, NoteSource(ALL_DETAILS, table=name))
+            pinned = resolve_source(spark, NoteSource(ALL_DETAILS, table=name))
             rows.write.format("delta").mode("append").saveAsTable(name)
         assert pinned.version == 0
         assert read_notes(spark, pinned).count() == 1
     spark.table(name).createOrReplaceTempView("`it's; odd`")
     view = NoteSource(ALL_DETAILS, table="`it's; odd`")
-    assert pin_source(spark, view) == view
+    assert resolve_source(spark, view) == view
     assert read_notes(spark, view).count() == 2
     spark.sql(f"DROP TABLE {name}")
 
@@ -262,12 +262,12 @@ def test_a_delta_table_is_read_at_one_version_by_path_and_by_name(spark, tmp_pat
 )
 def test_what_is_no_name_of_a_table_is_refused(spark, name: str) -> None:
     with pytest.raises(InputError, match="no name of a table"):
-        pin_source(spark, NoteSource(ALL_DETAILS, table=name))
+        resolve_source(spark, NoteSource(ALL_DETAILS, table=name))
 
 
 def test_a_path_is_no_name_of_a_table(spark) -> None:
     with pytest.raises(InputError, match="--notes /data/root/entities --format delta"):
-        pin_source(spark, NoteSource(ALL_DETAILS, table="delta.`/data/root/entities`"))
+        resolve_source(spark, NoteSource(ALL_DETAILS, table="delta.`/data/root/entities`"))
 
 
 def test_names_of_tables_are_quoted_part_by_part() -> None:

@@ -12,10 +12,12 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipelines import schemas
+from pipelines.run.run_input import open_input
+from pipelines.source import note_source
 from pipelines.source.note_columns import NoteColumns, map_columns
 from pipelines.source.note_formats import detect_format
 from pipelines.source.note_selection import judge_notes, one_row_each, with_text_hash
-from pipelines.source.note_source import NoteSource, pin_source, read_notes
+from pipelines.source.note_source import NoteSource, read_notes, resolve_source
 from udfs.errors import InputError
 from udfs.text.text_hash import keyed_hash
 
@@ -66,6 +68,26 @@ def test_format_that_cannot_be_told_is_an_error(tmp_path: Path) -> None:
         detect_format("s3a://bucket/notes")
     with pytest.raises(InputError, match="--format"):
         detect_format(str(tmp_path))
+
+
+def test_a_source_tells_its_format_once(
+    spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Telling it may walk through a large folder."""
+    for name in ("a", "b"):
+        write_lines(tmp_path / f"{name}.jsonl", {"note_id": name, "text": None})
+    asked = []
+
+    def detect(path: str) -> str:
+        asked.append(path)
+        return detect_format(path)
+
+    monkeypatch.setattr(note_source, "detect_format", detect)
+    source = NoteSource(NoteColumns(), path=str(tmp_path))
+    with open_input(spark, source, b"k" * 32, 1000) as notes:
+        notes.refuse_changes(spark)
+        assert notes.counts.rows_read == 2
+    assert asked == [str(tmp_path)]
 
 
 def test_unreadable_sources_are_input_errors(spark, tmp_path: Path) -> None:
@@ -139,7 +161,7 @@ def test_a_delta_table_may_be_named_from_the_current_folder(spark, tmp_path: Pat
         "delta"
     ).save(str(table))
     source = NoteSource(NoteColumns(), path=os.path.relpath(table))
-    pinned = pin_source(spark, source)
+    pinned = resolve_source(spark, source)
     assert pinned.version == 0
     assert [row.note_id for row in read_notes(spark, pinned).collect()] == ["a"]
 

@@ -67,7 +67,7 @@ def test_a_package_finds_what_spacy_finds_in_every_window(pipelines, tmp_path, n
     assert "labels       DISEASE, Drug\n" in said
     kept = {"own": "sentencizer, ner; left out: attribute_ruler", "listening": "tok2vec, ner;"}
     assert f"components   {kept[name]}" in said
-    manifest = check_package(tmp_path / "out")
+    manifest = check_package(tmp_path / "out").manifest
     assert (manifest.kind, manifest.labels) == ("spacy", ("O", "DISEASE", "Drug"))
     assert manifest.fingerprint in said
 
