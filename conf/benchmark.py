@@ -46,7 +46,7 @@ def load_benchmark(path: Path, overrides: Sequence[str] = ()) -> BenchmarkSettin
 
     Args:
         path: a YAML file that says them all.
-        overrides: ``key=value`` texts that count more than the file.
+        overrides: `key=value` texts that count more than the file.
 
     Raises:
         SettingsError: the file is missing, or a value is impossible.

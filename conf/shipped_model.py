@@ -1,6 +1,6 @@
 """Where the model package lies that comes with the project.
 
-``model.folder`` of ``defaults.yaml`` says it; code, notebooks and tests ask here, so that another
+`model.folder` of `defaults.yaml` says it; code, notebooks and tests ask here, so that another
 package can be shipped by changing that line.
 """
 

@@ -4,7 +4,7 @@
 
 Score the mean beside its parts on texts that none of them has seen (jobs/compare_models.py): it may
 be better than all of them. Models that began apart were not tried. Where such a score shows more
-recall than precision, ``--outside-bias 1.5`` may be better still; choose it on a development part,
+recall than precision, `--outside-bias 1.5` may be better still; choose it on a development part,
 never on the test part. Exit codes: 0 done, 1 failed, 2 bad settings or input.
 """
 

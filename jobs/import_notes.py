@@ -2,7 +2,7 @@
 
     spark-submit jobs/import_notes.py --notes NOTEEVENTS.csv.gz --output PATH
 
-Parses, finds out which columns are which, calls ``pipelines.imports.note_import``, shows what was
+Parses, finds out which columns are which, calls `pipelines.imports.note_import`, shows what was
 imported and maps the end to an exit code: 0 done, 1 failed, 2 bad settings or input (nothing
 written). No message holds note text.
 """

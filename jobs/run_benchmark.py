@@ -78,7 +78,7 @@ class Bench:
         """Runs one measurement and keeps it.
 
         Args:
-            what: of ``measure_speed``.
+            what: of `measure_speed`.
             notes: a folder of shared notes, or a Delta table.
             options: more flags.
         """
@@ -99,7 +99,7 @@ class Bench:
         return found
 
     def report(self) -> list[dict[str, Any]]:
-        """All measurements so far, as in ``benchmark.json``."""
+        """All measurements so far, as in `benchmark.json`."""
         return [asdict(measurement) for measurement in self.done]
 
     def _submit(self, job: str, *arguments: object) -> Mapping[str, int]:

@@ -1,7 +1,7 @@
 """The flow from notes to annotated notes, as functions from DataFrame to DataFrame.
 
-``notes → windows → distinct windows → predictions → annotated notes → entities``, on one screen.
-It writes nothing and knows no tables: ``extraction_run`` puts tables between the steps.
+`notes → windows → distinct windows → predictions → annotated notes → entities`, on one screen.
+It writes nothing and knows no tables: `extraction_run` puts tables between the steps.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ def extract_entities(
         extract_entities(notes, "models/bc5cdr-minilm")
 
     Args:
-        notes: ``note_id`` and ``text`` (null counts as empty), whatever else it has. Spark computes
-            it several times and must get the same rows each time: ``cache()`` what is drawn anew,
-            such as a ``limit`` over a query.
-        model: the folder of a model package, or an engine (see ``inference``).
+        notes: `note_id` and `text` (null counts as empty), whatever else it has. Spark computes
+            it several times and must get the same rows each time: `cache()` what is drawn anew,
+            such as a `limit` over a query.
+        model: the folder of a model package, or an engine (see `inference`).
         key: for the hashes by which equal windows are found. None makes one, good for this call:
             nothing is stored, so nothing has to be found again.
         settings: names and filters. None keeps every entity, under the model's own name.
         partitions: of the inference stage. None: as many as tasks run at a time.
         entity_types: label in lower case → entity type; the main job's vocabulary is
-            ``conf.entity_types.load_entity_types()``. None: that of ``settings``, and without any
+            `conf.entity_types.load_entity_types()`. None: that of `settings`, and without any
             the label in lower case is its own type.
 
     Returns:
-        ``note_id`` and the columns of ``schemas.ENTITY``, one row for each mention; found anew
-        whenever it is used, so ``cache()`` or write it.
+        `note_id` and the columns of `schemas.ENTITY`, one row for each mention; found anew
+        whenever it is used, so `cache()` or write it.
 
     Raises:
         InputError: a column is missing or of another type, an id is null or stands in two rows, or
@@ -80,7 +80,7 @@ def _model_name(engine: Engine) -> str:
 
 
 def _checked(notes: DataFrame) -> DataFrame:
-    """``note_id, text``, both strings and each id once: two texts under one id would be mixed."""
+    """`note_id, text`, both strings and each id once: two texts under one id would be mixed."""
     types = {field.name.lower(): field.dataType for field in notes.schema}
     if "note_id" not in types or not isinstance(types.get("text"), T.StringType):
         found = ", ".join(f"{name} {kind}" for name, kind in notes.dtypes)
@@ -106,7 +106,7 @@ def with_text(notes: DataFrame) -> DataFrame:
 
 
 def find_windows(notes: DataFrame, key: bytes) -> DataFrame:
-    """``note_id, text`` → ``schemas.WINDOW``, one row for each window."""
+    """`note_id, text` → `schemas.WINDOW`, one row for each window."""
     # The key travels in the closure: a literal would stand in query plans and event logs.
     stage = partial(segment_batches, key=key)
     return notes.select("note_id", "text").mapInArrow(stage, schemas.WINDOW)
@@ -118,13 +118,13 @@ def annotate_notes(
     """Projects predictions back on every place where their window stands.
 
     Args:
-        notes: ``note_id, text``.
-        windows: ``note_id, window_index, begin, end, window_hash``, all windows of these notes.
-        predictions: ``schemas.PREDICTION``, at most one row for each hash.
+        notes: `note_id, text`.
+        windows: `note_id, window_index, begin, end, window_hash`, all windows of these notes.
+        predictions: `schemas.PREDICTION`, at most one row for each hash.
         settings: names and filters.
 
     Returns:
-        ``schemas.ANNOTATED_NOTE``, one row for each note, those without windows too.
+        `schemas.ANNOTATED_NOTE`, one row for each note, those without windows too.
     """
     scored = windows.select("note_id", "begin", "end", "window_hash").join(
         predictions, on="window_hash", how="left"
@@ -137,5 +137,5 @@ def annotate_notes(
 
 
 def entities_of(annotated: DataFrame) -> DataFrame:
-    """``note_id`` and the columns of ``schemas.ENTITY``, one row for each mention."""
+    """`note_id` and the columns of `schemas.ENTITY`, one row for each mention."""
     return annotated.select("note_id", F.inline("entities"))

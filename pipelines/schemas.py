@@ -1,7 +1,7 @@
 """The rows of the project as Spark types, made from the Arrow schemas that workers use.
 
-Nothing is declared here: columns stand in ``udfs/table_columns.py``, rows between stages in
-``udfs/arrow_schemas.py``.
+Nothing is declared here: columns stand in `udfs/table_columns.py`, rows between stages in
+`udfs/arrow_schemas.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""``clinical_entities(text)`` in SQL: one call registers the function for a session.
+"""`clinical_entities(text)` in SQL: one call registers the function for a session.
 
-It is an iterator pandas UDF over ``udfs.stages.series_entities``: each Python worker loads the
+It is an iterator pandas UDF over `udfs.stages.series_entities`: each Python worker loads the
 model once. The function writes nothing and knows no tables; the main job is the way to process a
 whole source, because it scores a copied window once for all notes and keeps what it scored.
 """
@@ -39,7 +39,7 @@ class WorkerEngine(Protocol):
         ...
 
     def classifier(self) -> Classifier:
-        """Called on a worker, at the begin of each task; see ``inference.TorchEngine``."""
+        """Called on a worker, at the begin of each task; see `inference.TorchEngine`."""
         ...
 
 
@@ -51,9 +51,9 @@ def register_clinical_entities(
 ) -> None:
     """Registers the function for this session.
 
-    ``SELECT note_id, explode(clinical_entities(text)) FROM notes`` then gives the entities that the
+    `SELECT note_id, explode(clinical_entities(text)) FROM notes` then gives the entities that the
     main job writes with the same model and settings, as structs of begin, end, text, label, score.
-    A null text gives null and a blank one an empty array; ``explode`` drops both.
+    A null text gives null and a blank one an empty array; `explode` drops both.
 
     Args:
         spark: the session.

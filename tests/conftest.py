@@ -37,7 +37,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def load_tiny() -> Callable[[str], ModuleType]:
-    """Imports a module of ``tests/support`` that makes something tiny, by its name, when it is
+    """Imports a module of `tests/support` that makes something tiny, by its name, when it is
     wanted: torch, transformers and spaCy take seconds that most tests need not wait."""
     return lambda name: importlib.import_module(f"tests.support.{name}")
 
@@ -71,7 +71,7 @@ class FakeClassifier:
 
 
 class FakeEngine:
-    """``pipelines.scoring.torch_engine.Engine`` over the fake classifier."""
+    """`pipelines.scoring.torch_engine.Engine` over the fake classifier."""
 
     def __call__(self, windows):
         from pipelines import schemas
@@ -128,7 +128,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
 
 
 def _remember_classes(session) -> None:
-    """Else each ``F.col`` makes the JVM look through all of its jars: 540 times in a run."""
+    """Else each `F.col` makes the JVM look through all of its jars: 540 times in a run."""
     jvm = session.sparkContext._jvm
     for name in ("functions", "PythonUtils"):
         setattr(jvm, name, getattr(jvm, name))
@@ -136,10 +136,10 @@ def _remember_classes(session) -> None:
 
 @pytest.fixture(scope="session")
 def made_root(spark, fake_engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``notes.jsonl`` and ``root``, the tables of two runs: to copy, not to change.
+    """A folder with `notes.jsonl` and `root`, the tables of two runs: to copy, not to change.
 
-    Notes ``a`` (amended before the second run), ``b`` and ``blank`` are of patient 1; ``c``, which
-    shares a window with ``a``, and ``d`` of patient 2; ``e`` without entities of 3; ``long`` is
+    Notes `a` (amended before the second run), `b` and `blank` are of patient 1; `c`, which
+    shares a window with `a`, and `d` of patient 2; `e` without entities of 3; `long` is
     quarantined.
     """
     from pipelines.progress import Progress

@@ -1,8 +1,8 @@
 """The rows that leave a Python worker, as Arrow schemas, and the one way to build them.
 
-Spark matches the columns of ``mapInArrow`` by position and drops extra ones in silence, so every
+Spark matches the columns of `mapInArrow` by position and drops extra ones in silence, so every
 batch is built by name here and cast to its schema. The columns of tables are declared in
-``table_columns``; ``pipelines/schemas.py`` has the same rows as Spark types.
+`table_columns`; `pipelines/schemas.py` has the same rows as Spark types.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ANNOTATED_NOTE = _schema(
     pa.field("entities", list_of(ENTITY), nullable=False),
 )
 
-# What ``note_checks`` says of a note; ``is_known`` and ``sql_mismatches`` come from Spark.
+# What `note_checks` says of a note; `is_known` and `sql_mismatches` come from Spark.
 CHECKED_NOTE = _schema(
     columns_named(tables.PROCESSED_NOTES, "note_id"),
     pa.field("is_known", BOOLEAN, nullable=False),
@@ -47,7 +47,7 @@ CHECKED_NOTE = _schema(
 def to_batch(
     columns: Mapping[str, Sequence[object] | pa.Array], schema: pa.Schema
 ) -> pa.RecordBatch:
-    """Columns by name → a batch in exactly the order and the types of ``schema``.
+    """Columns by name → a batch in exactly the order and the types of `schema`.
 
     Raises:
         KeyError: the names are not those of the schema.

@@ -21,7 +21,7 @@ class Span:
 class WindowPrediction:
     """What an engine says of one window: spans relative to it, and how much of it was read.
 
-    ``unread_characters`` counts those in words that the vocabulary cannot spell (each becomes one
+    `unread_characters` counts those in words that the vocabulary cannot spell (each becomes one
     unknown token).
     """
 
@@ -32,7 +32,7 @@ class WindowPrediction:
 
 @dataclass(frozen=True, slots=True)
 class WindowFailure:
-    """Why a window has no prediction, without text: ``died``, ``hung`` or an exception's class."""
+    """Why a window has no prediction, without text: `died`, `hung` or an exception's class."""
 
     reason: str
 
@@ -41,7 +41,7 @@ class Classifier(Protocol):
     """What annotation needs of an engine: one prediction for each window text, in order."""
 
     def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
-        """See ``udfs.classifiers.token_classifier.TokenClassifier.predict``."""
+        """See `udfs.classifiers.token_classifier.TokenClassifier.predict`."""
         ...
 
 

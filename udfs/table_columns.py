@@ -1,7 +1,7 @@
 """Every column of every table, declared once.
 
-The Arrow schemas (``arrow_schemas``), the Spark schemas and Delta tables (``pipelines``), the view
-``mentions`` and the tables of columns in docs/tables.md and docs/security.md are made from these
+The Arrow schemas (`arrow_schemas`), the Spark schemas and Delta tables (`pipelines`), the view
+`mentions` and the tables of columns in docs/tables.md and docs/security.md are made from these
 declarations. A new column is one line here, and the code that fills it.
 """
 
@@ -35,9 +35,9 @@ TEXT, SOURCE_WORDS, IDS, HASHES, MODEL, SIZES, RUN = Sensitivity
 class Column:
     """A column of a table.
 
-    ``meaning`` is one phrase for the docs. Delta may write the smallest and largest value of a
-    column with ``statistics`` into its log, in plain text: never where words of notes or of the
-    source stand. Columns of ``entities`` that are not ``in_views`` are left out of the views.
+    `meaning` is one phrase for the docs. Delta may write the smallest and largest value of a
+    column with `statistics` into its log, in plain text: never where words of notes or of the
+    source stand. Columns of `entities` that are not `in_views` are left out of the views.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Column:
 
 
 def columns_named(columns: tuple[Column, ...], *names: str) -> tuple[Column, ...]:
-    """Some of the columns, in the order of ``names``."""
+    """Some of the columns, in the order of `names`."""
     by_name = {column.name: column for column in columns}
     return tuple(by_name[name] for name in names)
 

@@ -25,7 +25,7 @@ CORPUS_PART = "test"
 
 
 def write_inputs(settings: BenchmarkSettings, folder: Path) -> None:
-    """Writes ``notes.parquet`` (note_id, text) and ``gold.jsonl`` (may be empty) into a folder.
+    """Writes `notes.parquet` (note_id, text) and `gold.jsonl` (may be empty) into a folder.
 
     Raises:
         InputError: there are fewer notes than wanted, or no such corpus.

@@ -127,7 +127,7 @@ def _peer(spark: SparkSession, arguments: argparse.Namespace) -> dict[str, float
 
 
 def _quality(mentions: DataFrame, arguments: argparse.Namespace) -> dict[str, float]:
-    """``f1`` of the mentions of annotated documents, where there are any."""
+    """`f1` of the mentions of annotated documents, where there are any."""
     gold = read_gold(arguments.gold) if arguments.gold else []
     if not gold:
         return {}

@@ -14,10 +14,10 @@ def resident_sizes(session: int) -> Mapping[str, int]:
     """MiB in memory of the largest process of each kind in a session of processes.
 
     Args:
-        session: the number of the process that began it (``start_new_session``).
+        session: the number of the process that began it (`start_new_session`).
 
     Returns:
-        sizes of ``JVM``, ``driver`` (the Python of a job) and ``worker``, as far as there are any.
+        sizes of `JVM`, `driver` (the Python of a job) and `worker`, as far as there are any.
     """
     sizes: dict[str, int] = {}
     for place in Path("/proc").iterdir():

@@ -47,7 +47,7 @@ def show_benchmark(report: Sequence[dict[str, Any]]) -> None:
 
 
 def benchmark_rows(report: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The cells of each measurement, under ``NAMES``.
+    """The cells of each measurement, under `NAMES`.
 
     Word-pieces of a peer are those that Clinspan counts in the same notes; it scores them all, so
     its share of the bound is reckoned with all of them, Clinspan's with the distinct ones. Where
@@ -99,12 +99,12 @@ def _cells(measurement: dict[str, Any], same: dict[str, float] | None, bound: fl
 
 
 def write_plots(report: Sequence[dict[str, Any]], folder: Path, copies_notes: int) -> None:
-    """Writes ``peers.png``, ``sizes.png`` and ``copies.png``, where there are figures for them.
+    """Writes `peers.png`, `sizes.png` and `copies.png`, where there are figures for them.
 
     Args:
         report: the measurements.
         folder: where to.
-        copies_notes: the size of those that ``copies.png`` compares.
+        copies_notes: the size of those that `copies.png` compares.
     """
     import matplotlib
 

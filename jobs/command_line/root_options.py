@@ -1,6 +1,6 @@
 """What the jobs over the tables of a root share: their flags.
 
-The flags mean what they mean to ``extract_entities``; the values go through the same settings.
+The flags mean what they mean to `extract_entities`; the values go through the same settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The settings of notes as the values that ``pipelines`` takes."""
+"""The settings of notes as the values that `pipelines` takes."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def add_data_options(to: FlagAdder) -> None:
 
 
 def add_settings(to: FlagAdder, kind: type[Any]) -> None:
-    """A flag for each setting of a recipe (see ``training.recipes.recipe.setting``)."""
+    """A flag for each setting of a recipe (see `training.recipes.recipe.setting`)."""
     for one in dataclasses.fields(kind):
         flag = "--" + one.name.replace("_", "-")
         meaning = one.metadata["meaning"].replace("%", "%%")  # argparse would fill it in
@@ -63,6 +63,6 @@ def add_settings(to: FlagAdder, kind: type[Any]) -> None:
 
 
 def read_settings(arguments: argparse.Namespace, kind: type[Settings]) -> Settings:
-    """The recipe that the flags of ``add_settings`` give; it refuses impossible values itself."""
+    """The recipe that the flags of `add_settings` give; it refuses impossible values itself."""
     names = [one.name for one in dataclasses.fields(kind)]  # type: ignore[arg-type]  # a dataclass
     return kind(**{name: getattr(arguments, name) for name in names})

@@ -38,7 +38,7 @@ _FRAME = (
 
 
 class Mention(Protocol):
-    """A row of ``entities`` (its ``entity_type`` is shown) or a ``Span`` (its label is shown)."""
+    """A row of `entities` (its `entity_type` is shown) or a `Span` (its label is shown)."""
 
     @property
     def begin(self) -> int: ...
@@ -79,8 +79,8 @@ def render_note(text: str, mentions: Iterable[Mention]) -> str:
 def render_comparison(text: str, gold: Sequence[Mention], predicted: Sequence[Mention]) -> str:
     """HTML of a text with what a model found right, what it missed and what it found in excess.
 
-    Strict: where a border or a label is wrong, one mark says both ``missed`` and ``extra``.
-    Arguments and errors are those of ``render_note``.
+    Strict: where a border or a label is wrong, one mark says both `missed` and `extra`.
+    Arguments and errors are those of `render_note`.
     """
     types = load_entity_types()
     right = {_key(mention) for mention in gold}

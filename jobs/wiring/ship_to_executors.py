@@ -40,7 +40,7 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def ship_code(spark: SparkSession) -> None:
-    """Sends our packages to the workers of a Spark Connect session: it has no ``--py-files``."""
+    """Sends our packages to the workers of a Spark Connect session: it has no `--py-files`."""
     sources: dict[str, Traversable] = {}
     for package in WORKER_PACKAGES:
         sources |= _modules(files(package), package)
@@ -53,7 +53,7 @@ def ship_model(spark: SparkSession, engine: Engine, distribute: str = "auto") ->
     Args:
         spark: the session whose executors will use it.
         engine: with the package on the driver; one that needs none on executors is left as it is.
-        distribute: ``in_place``, ``ship`` or ``auto``; ``conf/defaults.yaml`` says what they mean.
+        distribute: `in_place`, `ship` or `auto`; `conf/defaults.yaml` says what they mean.
     """
     if not isinstance(engine, TorchEngine) or distribute == "in_place":
         return engine

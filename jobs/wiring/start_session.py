@@ -1,7 +1,7 @@
 """The Spark session of every job.
 
-Static settings (jars, the Delta extension, memory, encryption) belong to ``spark-submit``, to the
-environment's ``spark-defaults.conf`` or to the server of Spark Connect; here stand those that a
+Static settings (jars, the Delta extension, memory, encryption) belong to `spark-submit`, to the
+environment's `spark-defaults.conf` or to the server of Spark Connect; here stand those that a
 session may still change, so that a job behaves the same whoever started Spark.
 """
 
@@ -38,7 +38,7 @@ SESSION_SETTINGS = {
 
 
 def start_session(app_name: str) -> SparkSession:
-    """The session of this process, or a new one: of Spark Connect where ``SPARK_REMOTE`` is set."""
+    """The session of this process, or a new one: of Spark Connect where `SPARK_REMOTE` is set."""
     # pyspark imports it, for a second or two, with the first rows or functions that it is given:
     # done while Spark starts, nobody waits for it.
     in_background(partial(importlib.import_module, "pandas"))

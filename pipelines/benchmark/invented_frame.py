@@ -1,4 +1,4 @@
-"""Invented notes as a DataFrame, for soaks and benchmarks (``udfs.benchmark.invented_notes``)."""
+"""Invented notes as a DataFrame, for soaks and benchmarks (`udfs.benchmark.invented_notes`)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ROW = T.StructType(
 
 
 def invented_notes(spark: SparkSession, plan: NotePlan, partitions: int) -> DataFrame:
-    """The notes of a plan: ``note_id, subject_id, note_type, charttime, storetime, text``."""
+    """The notes of a plan: `note_id, subject_id, note_type, charttime, storetime, text`."""
     numbers = spark.range(0, plan.notes, 1, partitions)
     rows = numbers.mapInArrow(partial(_notes, plan=plan), _ROW)
     midnight = F.unix_timestamp(F.lit(FIRST_DAY), "yyyy-MM-dd")

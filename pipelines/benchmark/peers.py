@@ -1,7 +1,7 @@
 """The peers of the benchmark as functions from notes to mentions, each as its makers show it.
 
 All run the same weights: Hugging Face's pipeline in an iterator pandas UDF (plain and tuned), in
-``predict_batch_udf`` and in MLflow's ``spark_udf``, and Spark NLP's own annotators. None of them
+`predict_batch_udf` and in MLflow's `spark_udf`, and Spark NLP's own annotators. None of them
 knows of windows, copies, ledgers or tables; the product does not know of them.
 """
 
@@ -24,7 +24,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pipelines.scoring.spark_nlp_engine import refuse_without_jars
 from udfs.benchmark.hugging_face import plain_finder, tuned_finder
 
-# ``note_id, text`` → ``note_id, found``.
+# `note_id, text` → `note_id, found`.
 Peer = Callable[[DataFrame], DataFrame]
 FOUND = T.ArrayType(
     T.StructType(
@@ -59,7 +59,7 @@ def _in_pandas_udf(load: Callable[[], Callable[[Sequence[str]], list]]) -> Peer:
 
 
 def predict_batch(folder: Path, threads: int) -> Peer:
-    """The pipeline in Spark's ``predict_batch_udf``, which has no lists of records: as JSON."""
+    """The pipeline in Spark's `predict_batch_udf`, which has no lists of records: as JSON."""
 
     def make() -> Callable[[NDArray[np.object_]], NDArray[np.object_]]:
         finder = plain_finder(str(folder), threads)
@@ -74,7 +74,7 @@ def predict_batch(folder: Path, threads: int) -> Peer:
 
 
 def mlflow_udf(folder: Path, workplace: Path) -> Peer:
-    """MLflow's flavour for transformers in ``spark_udf``: it gives labels as text, without places.
+    """MLflow's flavour for transformers in `spark_udf`: it gives labels as text, without places.
 
     Args:
         folder: the model package.
@@ -106,7 +106,7 @@ def spark_nlp(onnx: Path) -> Peer:
     """Spark NLP's own annotators: sentences, tokens, the model, mentions.
 
     Args:
-        onnx: the model package as ONNX (``training.package.onnx_export``).
+        onnx: the model package as ONNX (`training.package.onnx_export`).
     """
     import sparknlp  # type: ignore[import-untyped]  # ships no types
     from pyspark.ml import Pipeline

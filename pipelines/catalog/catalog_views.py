@@ -1,7 +1,7 @@
 """The views that people query beside the tables: data, no code.
 
-A body names tables and earlier views in braces; ``registration`` puts their quoted names there.
-``mentions`` has the columns of ``entities`` that are declared ``in_views``; every other column of a
+A body names tables and earlier views in braces; `registration` puts their quoted names there.
+`mentions` has the columns of `entities` that are declared `in_views`; every other column of a
 view is listed, so that a new one of a table never changes it in silence.
 """
 

@@ -2,7 +2,7 @@
 
 Only names are made: the files stay where they are, and the main job goes on writing to the path.
 A repeat mends what changed (a root that moved, a view of an older release) and leaves the rest.
-What the views say is in ``catalog_views``; what the tables mean is others' business.
+What the views say is in `catalog_views`; what the tables mean is others' business.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PREFIX = re.compile(r"([A-Za-z_]\w*)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """One name: ``state`` is new, kept, moved (a table), or replaced (a view)."""
+    """One name: `state` is new, kept, moved (a table), or replaced (a view)."""
 
     name: str
     kind: str
@@ -50,7 +50,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names in a schema: ``schema`` or ``catalog.schema``, a prefix before each."""
+    """The names in a schema: `schema` or `catalog.schema`, a prefix before each."""
 
     schema: str
     prefix: str = ""

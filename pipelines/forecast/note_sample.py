@@ -1,7 +1,7 @@
 """A sample of notes: all of some patients, in groups, and what stands in the windows of each group.
 
 So what was copied from one note of a patient to the next is in the sample. It knows no models, no
-times and no tables; ``text_growth`` makes more of it.
+times and no tables; `text_growth` makes more of it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ BUCKETS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class NoteSample:
-    """``note_id, text, patient_group`` of some of ``number`` notes that hold ``size`` characters.
+    """`note_id, text, patient_group` of some of `number` notes that hold `size` characters.
 
-    Not ``by_patient``: notes were drawn one by one, because too few patients are named.
+    Not `by_patient`: notes were drawn one by one, because too few patients are named.
     """
 
     notes: DataFrame
@@ -69,9 +69,9 @@ def window_text(
     """The characters of windows: of all, or of those that no run has scored.
 
     Args:
-        sample: ``note_id, patient_group``.
-        places: ``note_id, window_hash, characters`` of each window of these notes.
-        missing: ``window_hash`` of those to be scored, distinct; None: all count.
+        sample: `note_id, patient_group`.
+        places: `note_id, window_hash, characters` of each window of these notes.
+        missing: `window_hash` of those to be scored, distinct; None: all count.
         sizes: characters of the notes of each group.
     """
     groups = F.broadcast(sample.select("note_id", "patient_group"))
@@ -87,5 +87,5 @@ def window_text(
 
 
 def amounts_by_group(rows: DataFrame, amount: Column) -> dict[int, int]:
-    """A sum over the rows of each ``patient_group`` that has any."""
+    """A sum over the rows of each `patient_group` that has any."""
     return {row[0]: row[1] for row in rows.groupBy("patient_group").agg(amount).collect()}

@@ -3,7 +3,7 @@
 The source is read, judged and compared with the ledger as by a run. Then the notes of some patients
 are looked at closely, so that what was copied from one note of a patient to the next is seen. Of
 the windows that no run has scored, some are scored, for half a minute, by the engine of the run. No
-table is written. ``text_growth`` has the arithmetic.
+table is written. `text_growth` has the arithmetic.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What some notes cost. ``distinct`` are word-pieces of all distinct windows, ``new`` of those
-    that no run has scored; ``seconds`` is None where the speed could not be told."""
+    """What some notes cost. `distinct` are word-pieces of all distinct windows, `new` of those
+    that no run has scored; `seconds` is None where the speed could not be told.
+    """
 
     notes: int
     wordpieces: Estimate
@@ -68,9 +69,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """``sampled`` of the ``due`` notes were looked at; ``million`` is for so many like these.
+    """`sampled` of the `due` notes were looked at; `million` is for so many like these.
 
-    ``speed`` is of word-pieces a second. Not ``by_patient``: notes were drawn one by one, because
+    `speed` is of word-pieces a second. Not `by_patient`: notes were drawn one by one, because
     too few patients are named, and copies within a patient's notes are hardly seen.
     """
 

@@ -6,7 +6,7 @@ text grows more slowly than notes: as n**b (Heaps 1978), with the b that the sam
 between its parts. In truth b changes with n: the lower end of the interval lets it go on falling as
 it fell within the sample, the upper one follows the tangent, above which distinct text cannot rise,
 because each further patient brings less that is new. Pure arithmetic over a small histogram; where
-it comes from is ``run_forecast``'s business.
+it comes from is `run_forecast`'s business.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STEPS = 100
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with the ends of its interval; ``low <= value <= high``."""
+    """A figure with the ends of its interval; `low <= value <= high`."""
 
     value: float
     low: float
@@ -54,7 +54,7 @@ class Estimate:
         return Estimate(self.value * factor, self.low * factor, self.high * factor)
 
     def over(self, other: Estimate) -> Estimate:
-        """The quotient of two figures that err independently; ``other.low`` is above 0."""
+        """The quotient of two figures that err independently; `other.low` is above 0."""
         value = self.value / other.value
         below = math.hypot(_part(self, self.low), _part(other, other.high))
         above = math.hypot(_part(self, self.high), other.value / other.low - 1)
@@ -70,8 +70,8 @@ def _part(of: Estimate, end: float) -> float:
 class TextSample:
     """Amounts of text in the groups (0 to GROUPS - 1) of a sample.
 
-    ``sizes`` are the groups' own, in the unit in which the size of the source is known; ``totals``
-    their text; ``distinct`` has, for each set of groups as a bit mask, the amount of distinct text
+    `sizes` are the groups' own, in the unit in which the size of the source is known; `totals`
+    their text; `distinct` has, for each set of groups as a bit mask, the amount of distinct text
     that stands in exactly these groups.
     """
 
@@ -137,7 +137,7 @@ class TextSample:
         return self._distinct_in(ALL_GROUPS) * (1 + self._exponent(ALL_GROUPS) * further)
 
     def _exponent(self, groups: int) -> float:
-        """b of distinct text = a · n**b, between all of these groups and the halves of them."""
+        """B of distinct text = a · n**b, between all of these groups and the halves of them."""
         number = groups.bit_count()
         whole = self._distinct_in(groups)
         half = self._mean_distinct(number // 2, groups)

@@ -1,6 +1,6 @@
 """The records of files of notes: found, counted, read, typed and judged, before they are a table.
 
-Two programs look at each file: one counts rows and bytes, the other reads them; ``note_import``
+Two programs look at each file: one counts rows and bytes, the other reads them; `note_import`
 compares. It does not know where tables lie, nor how rows are laid out in them.
 """
 
@@ -38,7 +38,7 @@ MIMIC_TYPES: Mapping[str, T.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class NoteFiles:
-    """Files of one kind: CSV with a common header, or texts, named relative to ``folder``."""
+    """Files of one kind: CSV with a common header, or texts, named relative to `folder`."""
 
     files: tuple[str, ...]
     header: tuple[str, ...]
@@ -47,7 +47,7 @@ class NoteFiles:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the records of some files hold. ``rows`` goes by reason; None is that of good rows."""
+    """What the records of some files hold. `rows` goes by reason; None is that of good rows."""
 
     rows: Mapping[str | None, int]
     size: int
@@ -100,7 +100,7 @@ def count_files(notes: NoteFiles) -> tuple[int, int]:
 
 
 def read_files(spark: SparkSession, notes: NoteFiles) -> DataFrame:
-    """Every record, good or refused, as ``csv_source.record_type`` says."""
+    """Every record, good or refused, as `csv_source.record_type` says."""
     if notes.folder is None:
         return csv_source.read_records(spark, [Path(f) for f in notes.files], len(notes.header))
     folder, files = notes.folder, notes.files

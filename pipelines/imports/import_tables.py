@@ -29,7 +29,7 @@ _NOT_IN_NAMES = " ,;{}()\n\t="
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
-    """The place of both tables: exactly one of ``path`` and ``table`` is set."""
+    """The place of both tables: exactly one of `path` and `table` is set."""
 
     path: str | None = None
     table: tuple[str, ...] = ()
@@ -64,8 +64,8 @@ class ImportTarget:
 class TableShape:
     """What a table is like: its columns with their types, in order.
 
-    ``statistics`` are the columns whose minimum and maximum may stand in the log: none with text.
-    ``clusters`` are those of them that OPTIMIZE keeps together (liquid clustering).
+    `statistics` are the columns whose minimum and maximum may stand in the log: none with text.
+    `clusters` are those of them that OPTIMIZE keeps together (liquid clustering).
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -79,7 +79,7 @@ class TableShape:
 
     @property
     def listed_statistics(self) -> str:
-        """The value of ``delta.dataSkippingStatsColumns``."""
+        """The value of `delta.dataSkippingStatsColumns`."""
         return ",".join(n if n.isidentifier() else quote(n) for n in self.statistics)
 
 
@@ -164,7 +164,7 @@ def write_table(
     Args:
         spark: the session.
         rows: what it will hold, with the columns of its shape.
-        target: where it lies; a table there has that shape (``refuse_target``).
+        target: where it lies; a table there has that shape (`refuse_target`).
         shape: what it is like.
         suffix: which of the two tables.
 

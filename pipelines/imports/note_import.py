@@ -1,8 +1,8 @@
 """Files of notes → a Delta table of notes, with every row accounted for before it is written.
 
 Owns the flow, its checks and its figures: unless the counter and the reader of the files saw the
-same rows and the same bytes, nothing is written. It does not know formats (``import_records``) nor
-how a table is made (``import_tables``).
+same rows and the same bytes, nothing is written. It does not know formats (`import_records`) nor
+how a table is made (`import_tables`).
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class ImportPlan:
 
 @dataclass(frozen=True, slots=True)
 class ImportRecord:
-    """What an import did: ``rows`` of the files are ``written`` plus all ``rejected``.
+    """What an import did: `rows` of the files are `written` plus all `rejected`.
 
-    ``unreadable`` counts values that are null now because their type cannot hold them. Of the
-    notes written, ``without_charttime`` lack the first column that may hold a time, and
-    ``without_time`` lack all of them.
+    `unreadable` counts values that are null now because their type cannot hold them. Of the
+    notes written, `without_charttime` lack the first column that may hold a time, and
+    `without_time` lack all of them.
     """
 
     rows: int

@@ -24,13 +24,13 @@ def compare_with_ledger(
     Args:
         spark: the session.
         root: where the tables are.
-        notes: one row for each note, with ``note_id, text_hash, storetime``.
+        notes: one row for each note, with `note_id, text_hash, storetime`.
         model: whose rows count.
         pipeline: the fingerprint of all that changes them.
 
     Returns:
-        ``note_id, storetime`` with ``is_due``, where this pipeline has not done the note with this
-        text (else the text is the one that was done, stored again later), and ``is_known``, where
+        `note_id, storetime` with `is_due`, where this pipeline has not done the note with this
+        text (else the text is the one that was done, stored again later), and `is_known`, where
         the note stands in the ledger. None: the ledger is empty, so all notes are due.
     """
     ledger = root.snapshot(spark, PROCESSED_NOTES).where(F.col("model") == model)
@@ -64,14 +64,14 @@ def compare_with_ledger(
 def withdrawn_notes(
     spark: SparkSession, root: TableRoot, rows: DataFrame, listed: DataFrame | None
 ) -> DataFrame:
-    """The notes (``note_id``) that have rows in the ledger and must not.
+    """The notes (`note_id`) that have rows in the ledger and must not.
 
     Args:
         spark: the session.
         root: where the tables are.
-        rows: ``note_id, storetime`` of rows that say that their note is withdrawn. One that is
+        rows: `note_id, storetime` of rows that say that their note is withdrawn. One that is
             older than what was done says nothing of that.
-        listed: ``note_id`` of notes that are withdrawn whatever their rows say.
+        listed: `note_id` of notes that are withdrawn whatever their rows say.
     """
     ledger = root.snapshot(spark, PROCESSED_NOTES)
     latest = ledger.groupBy("note_id").agg(F.max("storetime").alias("_done_storetime"))

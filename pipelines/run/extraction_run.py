@@ -50,7 +50,7 @@ def run_extraction(
         raw: rows of the source, where they come from a stream of it; else it is read.
 
     Returns:
-        the record of the run as it stands in the table ``runs``.
+        the record of the run as it stands in the table `runs`.
 
     Raises:
         InputError: the source or the root cannot be used; no note was worked on.
@@ -150,7 +150,8 @@ def _choose_due(
     go_on: Callable[[], None],
 ) -> tuple[DataFrame, DataFrame | None, int | None]:
     """The notes that are due, the ids of those that are in the ledger already, if any are, and how
-    many are due (None: all)."""
+    many are due (None: all).
+    """
     if differing is None:
         return notes, None, None
     # Counted, and so in the cache, these are of known size: where they are few, they go to the

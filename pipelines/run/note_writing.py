@@ -49,9 +49,9 @@ class Stamp:
 class Results:
     """What a run found, as rows.
 
-    ``due`` are the notes (``note_id, text, text_hash``, details), ``known`` the ``note_id`` of
-    those in the ledger (None: none is), ``windows`` all of their places, ``scored`` the
-    ``window_hash`` of those that this run was the first to score, ``predictions``
+    `due` are the notes (`note_id, text, text_hash`, details), `known` the `note_id` of
+    those in the ledger (None: none is), `windows` all of their places, `scored` the
+    `window_hash` of those that this run was the first to score, `predictions`
     one for each distinct window.
     """
 
@@ -101,13 +101,13 @@ def write_notes(
 
 
 def move_notes(spark: SparkSession, root: TableRoot, notes: DataFrame, model: str) -> None:
-    """Writes down when the text of notes that are done was stored last (``note_id, storetime``)."""
+    """Writes down when the text of notes that are done was stored last (`note_id, storetime`)."""
     rows = notes.select("note_id", F.lit(model).alias("model"), "storetime")
     update_rows(spark, root, PROCESSED_NOTES, rows, "note_id", "model")
 
 
 def remove_notes(spark: SparkSession, root: TableRoot, note_ids: DataFrame) -> int:
-    """Removes the rows of notes (``note_id``), of every model; returns how many notes."""
+    """Removes the rows of notes (`note_id`), of every model; returns how many notes."""
     with kept(note_ids) as ids:
         count = ids.count()
         if count:

@@ -21,7 +21,7 @@ def quarantine(spark: SparkSession, root: TableRoot, record: RunRecord, refused:
         spark: the session.
         root: where the table is.
         record: the run that refuses them.
-        refused: ``note_id, text_hash, rule, detail``; the detail without text.
+        refused: `note_id, text_hash, rule, detail`; the detail without text.
 
     Returns:
         how many are refused, those that were written down in an earlier run among them.

@@ -31,9 +31,9 @@ from udfs.errors import ClinspanError, InputError
 
 @dataclass(frozen=True, slots=True)
 class RunInput:
-    """The rows of a source with a verdict on each (see ``note_selection.judge_notes``).
+    """The rows of a source with a verdict on each (see `note_selection.judge_notes`).
 
-    ``missing`` are the details whose columns the source does not have; ``files`` those that must
+    `missing` are the details whose columns the source does not have; `files` those that must
     stay as they are until the rows are read for the last time.
     """
 
@@ -44,7 +44,7 @@ class RunInput:
     files: tuple[SourceFile, ...]
 
     def refuse_changes(self, spark: SparkSession) -> None:
-        """Raises ``SourceChangedError`` where the rows may not be those that were counted."""
+        """Raises `SourceChangedError` where the rows may not be those that were counted."""
         refuse_changes(spark, self.source.describe(), self.files)
 
     def cause_of(self, spark: SparkSession, error: BaseException) -> BaseException:

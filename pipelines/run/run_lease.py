@@ -1,6 +1,6 @@
 """One run at a time on one root, whatever the root is: a folder, an object store, a catalog.
 
-The row of a run in ``runs`` is its lease: it says who works, and when he last showed to be alive. A
+The row of a run in `runs` is its lease: it says who works, and when he last showed to be alive. A
 run that begins writes its row, then reads those of others; who sees another takes his own back and
 tries again later, so that two can never both go on. A run that was killed is known by its process,
 or from another machine by its silence. Jobs of upkeep hold a root in the same way. It does not know
@@ -44,7 +44,7 @@ LEAST_TRY_SECONDS = 20.0
 
 
 class Lease:
-    """The right of one run to write; see ``hold_root``. ``waited``: others had it before."""
+    """The right of one run to write; see `hold_root`. `waited`: others had it before."""
 
     def __init__(self, spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
         self._spark, self._root, self._record = spark, root, record
@@ -55,7 +55,7 @@ class Lease:
         self._beating = threading.Lock()
 
     def refuse_lost(self) -> None:
-        """Raises ``RootBusyError`` where another run took this one for dead.
+        """Raises `RootBusyError` where another run took this one for dead.
 
         A run may be silent without harm, while one stage takes all slots or the machine sleeps. Its
         row is written first, then those of others are read, as by a run that begins.
@@ -72,9 +72,9 @@ class Lease:
         self._was_silent = False
 
     def keep(self) -> None:
-        """Shows that the run is alive until ``end``; the work of a thread."""
+        """Shows that the run is alive until `end`; the work of a thread."""
         while not self._ended.wait(HEARTBEAT_SECONDS):
-            with suppress(Exception):  # the next try is near, and ``refuse_lost`` knows
+            with suppress(Exception):  # the next try is near, and `refuse_lost` knows
                 self._beat()
 
     def _beat(self) -> None:
@@ -92,7 +92,7 @@ class Lease:
         return time.time() - self._alive_at > SILENCE_SECONDS
 
     def end(self) -> None:
-        """Ends ``keep``."""
+        """Ends `keep`."""
         self._ended.set()
 
 
@@ -100,7 +100,7 @@ class Lease:
 def hold_root(
     spark: SparkSession, root: TableRoot, record: RunRecord, wait_seconds: float
 ) -> Iterator[Lease]:
-    """Holds a root for one run; its row in ``runs`` says ``running`` and has to be finished.
+    """Holds a root for one run; its row in `runs` says `running` and has to be finished.
 
     Args:
         spark: the session.

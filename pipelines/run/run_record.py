@@ -1,4 +1,4 @@
-"""What is known of one run: a row of the table ``runs``, and the summary that a user reads.
+"""What is known of one run: a row of the table `runs`, and the summary that a user reads.
 
 Counts come from the tables themselves, after the last commit, so that they cannot say more than
 what is there.
@@ -21,12 +21,12 @@ from pipelines.tables.table_root import TableRoot
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One row of ``runs``. ``notes`` are those that the source holds, once each; ``windows`` and
+    """One row of `runs`. `notes` are those that the source holds, once each; `windows` and
     all that follows count what this run worked on. Counts are of this run and None until it ends.
-    ``withdrawn_notes`` are rows of the source, ``removed_notes`` those that lost their rows here;
-    ``holder`` and ``heartbeat`` are a lease (see ``run_lease``), while the run is at work.
-    ``model_source`` is the registered version of the model; of a plain folder there is none.
-    ``missing_details`` (for the summary only) are those whose columns the source does not have.
+    `withdrawn_notes` are rows of the source, `removed_notes` those that lost their rows here;
+    `holder` and `heartbeat` are a lease (see `run_lease`), while the run is at work.
+    `model_source` is the registered version of the model; of a plain folder there is none.
+    `missing_details` (for the summary only) are those whose columns the source does not have.
     """
 
     run_id: str
@@ -77,7 +77,7 @@ class RunRecord:
 
 
 def begin(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
-    """Writes the row of a run that begins; a run that is killed leaves it with ``running``."""
+    """Writes the row of a run that begins; a run that is killed leaves it with `running`."""
     append_rows(root, RUNS, _row(spark, record))
 
 

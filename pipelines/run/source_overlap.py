@@ -57,7 +57,7 @@ def _is_in(place: PurePath, notes: str) -> bool:
 
 
 def _alternatives(pattern: str) -> list[str]:
-    """``a{b,c}`` is ``ab`` and ``ac`` to Hadoop; ``fnmatch`` does not know that."""
+    """`a{b,c}` is `ab` and `ac` to Hadoop; `fnmatch` does not know that."""
     braces = re.search(r"\{([^{}]*)\}", pattern)
     if braces is None:
         return [pattern]

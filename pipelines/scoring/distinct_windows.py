@@ -26,10 +26,10 @@ def spread(notes: DataFrame, count: int, partitions: int, slots: int) -> DataFra
     All that is done with notes before and after the model would be one task's work.
 
     Args:
-        notes: with ``note_id``.
+        notes: with `note_id`.
         count: how many these are.
         partitions: of their source.
-        slots: see ``task_slots``.
+        slots: see `task_slots`.
     """
     wanted = min(slots, count // NOTES_A_PARTITION)
     return notes if wanted <= partitions else notes.repartition(wanted, "note_id")
@@ -41,10 +41,10 @@ def partitions_for(slots: int, characters: int) -> int:
 
 
 def distinct_windows(windows: DataFrame, known: DataFrame | None, partitions: int) -> DataFrame:
-    """Each window text once, without those whose hash stands in ``known``.
+    """Each window text once, without those whose hash stands in `known`.
 
     The explicit partition count after the anti-join keeps adaptive execution from collapsing the
-    stage into one task, and ``dropDuplicates`` over it needs no second shuffle.
+    stage into one task, and `dropDuplicates` over it needs no second shuffle.
     """
     wanted = windows.select("window_hash", "text")
     if known is not None:
@@ -53,7 +53,7 @@ def distinct_windows(windows: DataFrame, known: DataFrame | None, partitions: in
 
 
 def hash_range(windows: DataFrame, begin: float, end: float) -> DataFrame:
-    """The windows whose hash lies in a part ``[begin, end)`` of the space, 0 to 1.
+    """The windows whose hash lies in a part `[begin, end)` of the space, 0 to 1.
 
     Keyed hashes are uniform, so this is a random sample of that share, the same in every run.
     """

@@ -36,7 +36,8 @@ SLICES_AT_ONCE = 2
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
     """Distinct windows of a run: all, those that it was the first to score with their word-pieces,
-    and those that the model cannot score."""
+    and those that the model cannot score.
+    """
 
     distinct: int
     scored: int
@@ -46,17 +47,17 @@ class WindowCounts:
 
 @dataclass(frozen=True, slots=True)
 class PredictionTable:
-    """The rows of one model in the table ``predictions`` of a root."""
+    """The rows of one model in the table `predictions` of a root."""
 
     spark: SparkSession
     root: TableRoot
     model_fingerprint: str
 
     def stored(self, places: DataFrame) -> DataFrame:
-        """``schemas.PREDICTION``, one row for each window of places that this model scored.
+        """`schemas.PREDICTION`, one row for each window of places that this model scored.
 
         Args:
-            places: ``window_hash`` of every place, kept in a cache.
+            places: `window_hash` of every place, kept in a cache.
         """
         # A snapshot: a write to a table drops every cache whose plan reads its current version.
         rows = self.root.snapshot(self.spark, PREDICTIONS)
@@ -74,11 +75,11 @@ class PredictionTable:
         slice_seconds: float,
         scored: Callable[[int, int], None],
     ) -> None:
-        """Scores windows in slices of about ``slice_seconds``, each one commit.
+        """Scores windows in slices of about `slice_seconds`, each one commit.
 
         Args:
-            missing: ``window_hash, text``, distinct and kept in a cache.
-            engine: see ``inference``.
+            missing: `window_hash, text`, distinct and kept in a cache.
+            engine: see `inference`.
             slice_seconds: how long a slice should take.
             scored: is told the characters that are done, and all there are, after each slice.
         """
@@ -101,7 +102,8 @@ class PredictionTable:
 
 class _Slices:
     """Borders of slices of the hash space, 0 to 1, one after the other, each of a size that the
-    speed so far tells."""
+    speed so far tells.
+    """
 
     def __init__(self, characters: int, seconds: float) -> None:
         self._seconds = seconds
@@ -130,8 +132,8 @@ def count_windows(missing: DataFrame, stored: DataFrame) -> WindowCounts:
     """Counts the distinct windows of a run, in one query.
 
     Args:
-        missing: ``window_hash`` of the windows that this run scored, distinct.
-        stored: see ``PredictionTable.stored``, after the scoring: one row for each window.
+        missing: `window_hash` of the windows that this run scored, distinct.
+        stored: see `PredictionTable.stored`, after the scoring: one row for each window.
     """
     fails = F.col("failure").isNotNull()
     is_scored = F.col("_is_new") & ~fails

@@ -1,8 +1,8 @@
 """The Spark NLP engine: the same windows, the same rows, scored in the JVM.
 
 A BertForTokenClassification, imported from the ONNX form of a model package, tags our words; what
-goes in is ``udfs.spark_nlp.spark_nlp_rows``, what comes out ``udfs.spark_nlp.spark_nlp_answers``.
-This is the one file of the project that reaches through Py4J into the JVM (``sparknlp`` does so all
+goes in is `udfs.spark_nlp.spark_nlp_rows`, what comes out `udfs.spark_nlp.spark_nlp_answers`.
+This is the one file of the project that reaches through Py4J into the JVM (`sparknlp` does so all
 the time), so it cannot run over Spark Connect and says so.
 """
 
@@ -103,7 +103,7 @@ class SparkNlpEngine:
     """Scores windows with Spark NLP in the JVM of the executors.
 
     Args:
-        onnx: the ONNX form of the package (``training.package.onnx_export``), on the driver.
+        onnx: the ONNX form of the package (`training.package.onnx_export`), on the driver.
             Spark sends it to the executors.
         package: the model package, on the driver.
         tokens_per_batch: most word-pieces in one forward pass, padding included.
@@ -115,7 +115,7 @@ class SparkNlpEngine:
     _model: tuple[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __call__(self, windows: DataFrame) -> DataFrame:
-        """``window_hash, text`` → ``schemas.PREDICTION``, one row for each."""
+        """`window_hash, text` → `schemas.PREDICTION`, one row for each."""
         model = self.load(windows.sparkSession)
         rule = WindowRule(
             # It travels with every task: Spark warns of tasks of more than 1,000 KiB.

@@ -1,8 +1,8 @@
 """Distinct windows → predictions: what is scored, by which engine, in which order.
 
-An engine is a function from ``window_hash, text`` rows to prediction rows. This module knows how
+An engine is a function from `window_hash, text` rows to prediction rows. This module knows how
 Spark hands work to Python workers, and over how many tasks; the model itself comes from
-``udfs.classifiers.model_loading``, torch or spaCy with it, on the workers only.
+`udfs.classifiers.model_loading`, torch or spaCy with it, on the workers only.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class TorchEngine:
     the package is one of spaCy's.
 
     Args:
-        package: the model package on the driver and, without ``archive``, at the same place on
+        package: the model package on the driver and, without `archive`, at the same place on
             every executor; a worker that finds another one there refuses to work.
-        device: ``auto``, ``cpu`` or ``cuda`` (the GPU that Spark assigned to the task).
-        precision: ``auto``, ``float32`` or ``bfloat16``.
+        device: `auto`, `cpu` or `cuda` (the GPU that Spark assigned to the task).
+        precision: `auto`, `float32` or `bfloat16`.
         tokens_per_batch: most word-pieces in one forward pass, special tokens included.
         buffer_windows: windows that a worker sorts by length at a time.
         hang_seconds: longer than this no forward pass takes: the worker is ended.
         archive: the folder that Spark made of the shipped package below the files of each executor
-            (see ``jobs.wiring.ship_to_executors``); None: the package is not shipped.
+            (see `jobs.wiring.ship_to_executors`); None: the package is not shipped.
     """
 
     package: ModelPackage
@@ -57,7 +57,7 @@ class TorchEngine:
 
     @classmethod
     def from_package(cls, folder: str | PathLike[str], **options: Any) -> TorchEngine:
-        """The engine of a model package on this machine; ``options`` are the other arguments.
+        """The engine of a model package on this machine; `options` are the other arguments.
 
         Raises:
             ModelPackageError: the package is missing, altered or of another architecture.
@@ -70,7 +70,7 @@ class TorchEngine:
         return self.package.manifest.fingerprint
 
     def __call__(self, windows: DataFrame) -> DataFrame:
-        """``window_hash, text`` → ``schemas.PREDICTION``, one row for each."""
+        """`window_hash, text` → `schemas.PREDICTION`, one row for each."""
         return windows.select("window_hash", "text").mapInArrow(self._score, schemas.PREDICTION)
 
     def _score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

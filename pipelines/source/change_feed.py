@@ -20,13 +20,13 @@ _PUT_IN = ("insert", "update_postimage")
 def read_changes(
     spark: SparkSession, path: str | None, table: str | None, since: int, until: int
 ) -> DataFrame:
-    """The change data of the versions after ``since``, up to ``until``.
+    """The change data of the versions after `since`, up to `until`.
 
     Args:
         spark: the session.
         path: of the table, or None.
         table: its name in SQL, where it has no path.
-        since: less than ``until``.
+        since: less than `until`.
         until: a version that there is.
     """
     options = {

@@ -1,6 +1,6 @@
 """CSV files as a source of notes: strings by the names of the header, texts exactly as they stand.
 
-Spark only starts the tasks here, one for each file; ``udfs.reading.csv_records`` reads. It does not
+Spark only starts the tasks here, one for each file; `udfs.reading.csv_records` reads. It does not
 know which column is which. Files must lie on a disk that the driver and every worker see.
 """
 
@@ -69,7 +69,7 @@ def common_header(files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def record_type(width: int) -> T.StructType:
-    """Spark's form of ``udfs.reading.source_records.record_schema``."""
+    """Spark's form of `udfs.reading.source_records.record_schema`."""
     string, long = T.StringType(), T.LongType()
     place = [
         T.StructField("file", string, nullable=False),
@@ -106,7 +106,7 @@ def read_csv(spark: SparkSession, path: str, corrupt: str, whole: bool) -> DataF
             partitions, because one file gives one task.
 
     Raises:
-        InputError: a file has no header, or headers differ, or (``whole``) a file is broken.
+        InputError: a file has no header, or headers differ, or (`whole`) a file is broken.
     """
     files = find_csv_files(path)
     header = common_header(files)

@@ -1,6 +1,6 @@
 """Which column of a source plays which part: gives them our names and types.
 
-It does not know where the rows come from, nor which of them count (``note_selection``).
+It does not know where the rows come from, nor which of them count (`note_selection`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _CASTABLE = (T.StringType, T.NumericType, T.DateType, T.TimestampType, T.Timesta
 class NoteColumns:
     """Which column of the source plays which part.
 
-    ``details`` maps each of ``schemas.NOTE_DETAILS`` to the columns that may hold it: the first
-    that is not null counts. ``withdrawn`` names a column that is true for notes taken back.
+    `details` maps each of `schemas.NOTE_DETAILS` to the columns that may hold it: the first
+    that is not null counts. `withdrawn` names a column that is true for notes taken back.
     """
 
     note_id: str = "note_id"
@@ -51,7 +51,7 @@ def map_columns(rows: DataFrame, columns: NoteColumns) -> DataFrame:
 
     Returns:
         ``note_id, text, subject_id, hadm_id, note_type, charttime, storetime, withdrawn,
-        details_lost, corrupt`` and ``source_files.FILE``; text and id exactly as they stand in
+        details_lost, corrupt` and `source_files.FILE``; text and id exactly as they stand in
         the source.
 
     Raises:

@@ -19,7 +19,7 @@ _CHOICE = "--format parquet, delta, json or csv"
 
 
 def detect_format(path: str) -> str:
-    """``parquet``, ``delta``, ``json`` or ``csv``: from the name, or from what a folder holds.
+    """`parquet`, `delta`, `json` or `csv`: from the name, or from what a folder holds.
 
     Raises:
         InputError: there is nothing at a local path, or its kind cannot be told.

@@ -19,7 +19,7 @@ _COUNTS = ("rows_read", "refused", "withdrawn", "good", "details_lost")
 
 
 def judge_notes(notes: DataFrame, max_characters: int) -> DataFrame:
-    """Adds ``rule`` and ``detail``: null for a note that can be worked on.
+    """Adds `rule` and `detail`: null for a note that can be worked on.
 
     The gate stands in the JVM, before any Python: bytes that are not UTF-8 kill an Arrow batch
     there, and Spark then prints the whole text.
@@ -72,10 +72,10 @@ def _is_utf8(name: str) -> Column:
 
 
 def with_text_hash(spark: SparkSession, notes: DataFrame, key: bytes) -> DataFrame:
-    """Adds ``text_hash``, the keyed hash of the text (of the raw row where that is corrupt).
+    """Adds `text_hash`, the keyed hash of the text (of the raw row where that is corrupt).
 
     HMAC-SHA256 built from SHA-256; the key comes by a broadcast row, because a literal would
-    stand in query plans and event logs. Equal to ``udfs.text.text_hash``.
+    stand in query plans and event logs. Equal to `udfs.text.text_hash`.
     """
     inner, outer = hmac_pads(key)
     pads = spark.createDataFrame([(inner, outer)], "_inner binary, _outer binary")
@@ -89,10 +89,10 @@ def with_text_hash(spark: SparkSession, notes: DataFrame, key: bytes) -> DataFra
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """What a source holds. ``rows_read`` = ``refused`` + ``withdrawn`` + ``good``.
+    """What a source holds. `rows_read` = `refused` + `withdrawn` + `good`.
 
-    ``files`` are those that Spark read, as it found them; ``doubtful`` the places of files with
-    readable rows, none of which has an id, or none of which has a text. ``partitions`` are those
+    `files` are those that Spark read, as it found them; `doubtful` the places of files with
+    readable rows, none of which has an id, or none of which has a text. `partitions` are those
     that had rows.
     """
 
@@ -147,11 +147,11 @@ def one_row_each(notes: DataFrame) -> tuple[DataFrame, DataFrame | None]:
     differ in other details, one is taken, always the same.
 
     Args:
-        notes: rows that break no rule, with ``text_hash`` and ``withdrawn``.
+        notes: rows that break no rule, with `text_hash` and `withdrawn`.
 
     Returns:
         the rows that count, and (None where every id is unique) the notes whose latest rows
-        disagree in text or patient: ``note_id, text_hash`` (of one of them), ``rule, detail``.
+        disagree in text or patient: `note_id, text_hash` (of one of them), `rule, detail`.
     """
     repeated = notes.groupBy("note_id").count().where("count > 1").select("note_id")
     if repeated.isEmpty():

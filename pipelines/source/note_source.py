@@ -1,6 +1,6 @@
 """Where notes come from: finds a source, reads it, and tells what is wrong with it.
 
-It does not know what columns mean (``note_columns``), which rows count (``note_selection``), nor
+It does not know what columns mean (`note_columns`), which rows count (`note_selection`), nor
 windows, models or tables of ours.
 """
 
@@ -48,13 +48,13 @@ _URI_OF_FILE = re.compile(r" file (\w+:/\S+?)[.,;]?(?=\s)")
 
 @dataclass(frozen=True, slots=True)
 class NoteSource:
-    """One source of notes: exactly one of ``path`` and ``table`` is set.
+    """One source of notes: exactly one of `path` and `table` is set.
 
-    ``since`` and ``until`` are storetimes, ``YYYY-MM-DD HH:MM:SS`` in UTC: rows from the one on and
-    before the other are read, and all that have none. ``withdrawn_ids`` are notes taken back,
-    beside those whose rows say so. ``version`` pins a Delta table, so that every scan of a run
-    reads the same notes. With ``changed_only`` the rows of a Delta table that came after
-    ``changed_since`` are read: the version at which it was read last, None where there is none.
+    `since` and `until` are storetimes, `YYYY-MM-DD HH:MM:SS` in UTC: rows from the one on and
+    before the other are read, and all that have none. `withdrawn_ids` are notes taken back,
+    beside those whose rows say so. `version` pins a Delta table, so that every scan of a run
+    reads the same notes. With `changed_only` the rows of a Delta table that came after
+    `changed_since` are read: the version at which it was read last, None where there is none.
     """
 
     columns: NoteColumns
@@ -132,7 +132,7 @@ def with_format(source: NoteSource) -> NoteSource:
 
 
 def note_ids(spark: SparkSession, ids: Sequence[str]) -> DataFrame:
-    """Ids as rows (column ``note_id``), each once: as literals they would stand in query plans."""
+    """Ids as rows (column `note_id`), each once: as literals they would stand in query plans."""
     return spark.createDataFrame([(i,) for i in dict.fromkeys(ids)], "note_id string")
 
 
@@ -144,7 +144,7 @@ def csv_files(source: NoteSource) -> tuple[SourceFile, ...]:
 
 
 def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
-    """The rows of a source as they are, and ``source_files.FILE`` where Spark reads from files.
+    """The rows of a source as they are, and `source_files.FILE` where Spark reads from files.
 
     All of them: neither times nor a limit are looked at here.
 
@@ -228,7 +228,7 @@ def _load(spark: SparkSession, source: NoteSource) -> DataFrame:
 
 
 def _load_changes(spark: SparkSession, source: NoteSource) -> DataFrame:
-    """The rows of a pinned Delta table that came after ``changed_since``.
+    """The rows of a pinned Delta table that came after `changed_since`.
 
     All rows where that cannot be told: the table was made anew, its change data feed was off at
     some time, or its history is gone. The ledger knows what is done of them.

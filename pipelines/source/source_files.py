@@ -38,7 +38,7 @@ class SourceChangedError(ClinspanError):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file as it was when its source was loaded; ``modified`` in microseconds since 1970."""
+    """A file as it was when its source was loaded; `modified` in microseconds since 1970."""
 
     path: str
     size: int
@@ -72,7 +72,7 @@ def files_of(spark: SparkSession, path: str) -> list[PurePath]:
 
 
 def _listing(spark: SparkSession, path: str) -> DataFrame:
-    """``path, length, modificationTime`` of all files of a source as they are now."""
+    """`path, length, modificationTime` of all files of a source as they are now."""
     # Spark looks at each file, without opening it where nobody asks for its content.
     reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
     return reader.load(spark_path(path)).drop("content")
@@ -81,7 +81,7 @@ def _listing(spark: SparkSession, path: str) -> DataFrame:
 def needs_recursion(files: Iterable[PurePath]) -> bool:
     """Whether Spark, as it reads folders by itself, would leave out some of a folder's files.
 
-    It reads the files of the folder, or those in partition folders (``year=2150/``) if all are of
+    It reads the files of the folder, or those in partition folders (`year=2150/`) if all are of
     one kind; whatever else there is it skips in silence.
     """
     shapes = {
@@ -92,7 +92,7 @@ def needs_recursion(files: Iterable[PurePath]) -> bool:
 
 
 def with_file(rows: DataFrame) -> DataFrame:
-    """Adds ``FILE`` to rows that Spark reads from files, which have no such column."""
+    """Adds `FILE` to rows that Spark reads from files, which have no such column."""
     if _METADATA in map(str.lower, rows.columns):
         return rows  # the source's own column hides Spark's
     described = F.struct(
@@ -104,7 +104,7 @@ def with_file(rows: DataFrame) -> DataFrame:
 
 
 def file_at(uri: str, size: int, modified: int) -> SourceFile:
-    """A file from what ``FILE`` says of it; Spark writes places with percent signs."""
+    """A file from what `FILE` says of it; Spark writes places with percent signs."""
     return SourceFile(unquote(uri), size, modified)
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 def kept(rows: DataFrame) -> Iterator[DataFrame]:
     """Keeps rows in memory, and on disk what does not fit.
 
-    Spark encrypts what it spills (``spark.io.encryption.enabled``).
+    Spark encrypts what it spills (`spark.io.encryption.enabled`).
     """
     cached = rows.persist(StorageLevel.MEMORY_AND_DISK)
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from udfs.errors import InputError
 
-# Of two characters at least, as in ``dbfs:/``: Spark, too, takes what stands before for a scheme.
+# Of two characters at least, as in `dbfs:/`: Spark, too, takes what stands before for a scheme.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -20,7 +20,7 @@ def quote(name: str) -> str:
 
 
 def name_parts(name: str) -> tuple[str, ...]:
-    """``table``, ``schema.table`` or ``catalog.schema.table``, without backticks.
+    """`table`, `schema.table` or `catalog.schema.table`, without backticks.
 
     Raises:
         InputError: it is none of these.
@@ -46,7 +46,7 @@ def sql_table(name: str) -> str:
 
 
 def local_path(path: str) -> Path | None:
-    """The place on this machine that a path or a ``file:`` URI names; None: it is elsewhere."""
+    """The place on this machine that a path or a `file:` URI names; None: it is elsewhere."""
     if path.startswith("file:"):
         place = Path(path.removeprefix("file://").removeprefix("file:")).absolute()
     elif _SCHEME.match(path):

@@ -1,4 +1,4 @@
-"""The Delta tables of a root; their columns are declared in ``udfs/table_columns.py``."""
+"""The Delta tables of a root; their columns are declared in `udfs/table_columns.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from udfs import table_columns
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table of the root; ``change_feed`` keeps row-level changes for readers downstream."""
+    """A Delta table of the root; `change_feed` keeps row-level changes for readers downstream."""
 
     name: str
     change_feed: bool = False

@@ -31,10 +31,10 @@ def replace_notes(
     Args:
         spark: the session.
         root: where the table is.
-        table: one with a column ``note_id``.
+        table: one with a column `note_id`.
         rows: the new rows, with at least the columns of the table.
-        note_ids: the notes to replace (column ``note_id``), those without new rows too.
-        model: replace only the rows of this model (column ``model``); None: all rows.
+        note_ids: the notes to replace (column `note_id`), those without new rows too.
+        model: replace only the rows of this model (column `model`); None: all rows.
     """
     names = table.schema.names
     tombstones = note_ids.select(
@@ -91,7 +91,7 @@ def update_rows(
         spark: the session.
         root: where the table is.
         table: the table.
-        rows: the columns ``keys``, their values together once, and the columns that change.
+        rows: the columns `keys`, their values together once, and the columns that change.
         keys: what tells which rows.
     """
     updates = ", ".join(f"t.{quote(n)} = s.{quote(n)}" for n in rows.columns if n not in keys)
@@ -105,7 +105,7 @@ def update_rows(
 
 
 def delete_rows(spark: SparkSession, root: TableRoot, table: Table, keys: DataFrame) -> None:
-    """Deletes the rows whose values in the columns of ``keys`` stand in a row of it.
+    """Deletes the rows whose values in the columns of `keys` stand in a row of it.
 
     The values stand in no statement, so in no plan, event log or commit.
     """
@@ -137,5 +137,5 @@ def _literal(value: str) -> str:
 
 
 def _braces(text: str) -> str:
-    """``spark.sql`` formats its statement: what is not a parameter must survive that."""
+    """`spark.sql` formats its statement: what is not a parameter must survive that."""
     return text.replace("{", "{{").replace("}", "}}")

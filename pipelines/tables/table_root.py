@@ -1,6 +1,6 @@
 """Where the tables of one root are, and how they are created.
 
-A root is a path (``ROOT/entities``, …) or a schema (``catalog.schema.entities``, …). This module
+A root is a path (`ROOT/entities`, …) or a schema (`catalog.schema.entities`, …). This module
 owns names, quoting and creation; it does not know what the rows mean.
 """
 
@@ -30,7 +30,7 @@ _CREATION = "CREATE TABLE"
 
 @dataclass(frozen=True, slots=True)
 class TableRoot:
-    """The place of all tables: exactly one of ``path`` and ``schema`` is set."""
+    """The place of all tables: exactly one of `path` and `schema` is set."""
 
     path: str | None = None
     schema: str | None = None
@@ -101,7 +101,7 @@ def _create_table(spark: SparkSession, root: TableRoot, table: Table) -> None:
 
 
 def create_schema(spark: SparkSession, schema: str, flag: str) -> None:
-    """Creates a schema that is missing; ``flag`` is how a user names another.
+    """Creates a schema that is missing; `flag` is how a user names another.
 
     Raises:
         InputError: it cannot be made.

@@ -1,9 +1,9 @@
 """Removes notes from every table of a root, and the predictions of windows that only they have.
 
-Owns which rows go, and in which order: ``entities`` is the one table that names the patient of a
-note, and ``note_windows`` the one that leads to predictions, so what is found through a table goes
-before it, and ``entities`` goes last. A purge that died is completed by the same purge. What old
-files and logs still hold is ``table_files``' business.
+Owns which rows go, and in which order: `entities` is the one table that names the patient of a
+note, and `note_windows` the one that leads to predictions, so what is found through a table goes
+before it, and `entities` goes last. A purge that died is completed by the same purge. What old
+files and logs still hold is `table_files`' business.
 
 Ids travel in rows only: a literal would stand in plans, event logs and commits.
 """
@@ -59,7 +59,7 @@ class PurgeRequest:
 class Purge:
     """What a purge found: the rows of each table that go, by its name, and the ids it looked for.
 
-    ``notes`` are those that stand in a table; ``unknown_ids`` ids of notes that stand in none.
+    `notes` are those that stand in a table; `unknown_ids` ids of notes that stand in none.
     """
 
     rows: Mapping[str, int]

@@ -36,9 +36,9 @@ _DAY = 86_400.0
 
 
 def vacuum(spark: SparkSession, root: TableRoot, table: Table, hours: int) -> None:
-    """Removes the files that no version of the last ``hours`` needs, change data among them.
+    """Removes the files that no version of the last `hours` needs, change data among them.
 
-    Below ``SAFE_HOURS`` nothing else may read or write the root meanwhile.
+    Below `SAFE_HOURS` nothing else may read or write the root meanwhile.
     """
     unsafe = _UNSAFE if hours < SAFE_HOURS else {}
     with _settings(spark, _LISTING_TASKS | unsafe):

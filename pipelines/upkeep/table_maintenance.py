@@ -44,8 +44,8 @@ class TableSize:
 class Retention:
     """Which predictions go. They hold no text; a text that comes back is then scored again.
 
-    ``unused``: those of windows that no note has, such as of texts before an amendment.
-    ``other_models``: those of models that no ledger row was made with.
+    `unused`: those of windows that no note has, such as of texts before an amendment.
+    `other_models`: those of models that no ledger row was made with.
     """
 
     unused: bool = False
@@ -126,7 +126,7 @@ def _size(table: Table, detail: Row) -> TableSize:
 
 
 def vacuum_tables(spark: SparkSession, root: TableRoot, hours: int) -> None:
-    """Removes the files of all tables that no version of the last ``hours`` needs."""
+    """Removes the files of all tables that no version of the last `hours` needs."""
     tables = find_tables(spark, root)
     for table in TABLES:
         if table.name in tables:

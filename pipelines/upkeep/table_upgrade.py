@@ -22,7 +22,7 @@ from udfs.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class UpgradeStep:
-    """One statement, with ``{name}`` for the table, and what it does in words."""
+    """One statement, with `{name}` for the table, and what it does in words."""
 
     table: str
     words: str

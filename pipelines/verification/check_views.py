@@ -1,8 +1,8 @@
 """What the checks look at: views of the tables that put beside each other what must agree.
 
-A view is one DataFrame of a few columns, never of text; ``table_checks`` says what is wrong in it.
+A view is one DataFrame of a few columns, never of text; `table_checks` says what is wrong in it.
 
-``note_windows`` holds a note once, whatever models worked on it: its rows are those of the run that
+`note_windows` holds a note once, whatever models worked on it: its rows are those of the run that
 wrote the note's latest ledger row, and only what belongs to that row is compared with them. A
 model whose row is older may have seen another text, or cut it by the rules of another release.
 """

@@ -69,7 +69,7 @@ NOTE_CHECKS = (
 def verify_notes(
     spark: SparkSession, tables: Tables, source: NoteSource, key: bytes, max_characters: int
 ) -> list[Finding]:
-    """Every check of ``NOTE_CHECKS``, by name.
+    """Every check of `NOTE_CHECKS`, by name.
 
     Args:
         spark: the session.

@@ -1,7 +1,7 @@
 """Which rows of the tables contradict each other: the checks, as data.
 
-A check is a condition over the rows of a view (``table_views``). No row of a sound root breaks one,
-in whatever order its runs came; a warning may be right. ``table_verification`` runs them.
+A check is a condition over the rows of a view (`table_views`). No row of a sound root breaks one,
+in whatever order its runs came; a warning may be right. `table_verification` runs them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Rows of ``view`` for which the SQL condition ``broken`` is true are wrong.
+    """Rows of `view` for which the SQL condition `broken` is true are wrong.
 
-    ``says`` tells a user what is wrong with them; ``shown`` is the column that names such a row.
+    `says` tells a user what is wrong with them; `shown` is the column that names such a row.
     A warning may be right: it is worth a look, and no violation.
     """
 

@@ -1,7 +1,7 @@
 """Whether the tables of a root agree with each other: runs the checks and counts what breaks them.
 
 One Spark action for all checks, whatever the size of the tables. Findings hold ids and counts,
-never text. It knows no notes (``note_verification``) and no command line.
+never text. It knows no notes (`note_verification`) and no command line.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def open_for_checks(spark: SparkSession, root: TableRoot) -> tuple[dict[str, Dat
 
 
 def verify_tables(tables: Mapping[str, DataFrame]) -> list[Finding]:
-    """Every check of ``table_checks.CHECKS`` over the tables of one root, by name."""
+    """Every check of `table_checks.CHECKS` over the tables of one root, by name."""
     return run_checks({name: view(tables) for name, view in VIEWS.items()}, CHECKS)
 
 
@@ -70,7 +70,7 @@ def run_checks(views: Mapping[str, DataFrame], checks: Sequence[Check]) -> list[
 
 
 def _summary(rows: DataFrame, checks: Sequence[Check]) -> DataFrame:
-    """``name, looked_at, broken, examples``, one row for each check of one view."""
+    """`name, looked_at, broken, examples`, one row for each check of one view."""
     counts = [F.count(F.lit(1)).alias("looked_at")]
     results = []
     for number, check in enumerate(checks):
@@ -89,7 +89,7 @@ def _summary(rows: DataFrame, checks: Sequence[Check]) -> DataFrame:
 
 
 def _examples(check: Check) -> Column:
-    """Up to ``EXAMPLES`` ids of broken rows: the least of each share of the ids.
+    """Up to `EXAMPLES` ids of broken rows: the least of each share of the ids.
 
     A set of all broken ids would not fit into memory where everything is broken.
     """

@@ -1,6 +1,6 @@
 """The main job on a standalone cluster of separate processes gives the rows of a local run.
 
-Driver and executors have our code from the ``.zip`` alone, and the executors the model from Spark.
+Driver and executors have our code from the `.zip` alone, and the executors the model from Spark.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Both engines on the 1,641 shared notes, through the whole job; long: ``make test-slow``."""
+"""Both engines on the 1,641 shared notes, through the whole job; long: `make test-slow`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The 1,641 shared notes through the whole job with the shipped model, in every shape they come in.
 
-Long (each run scores 350,000 word-pieces), so it stands under ``make test-slow``.
+Long (each run scores 350,000 word-pieces), so it stands under `make test-slow`.
 """
 
 from __future__ import annotations

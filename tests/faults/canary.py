@@ -97,7 +97,7 @@ def _files(place: Path) -> Iterator[Path]:
 class Watch:
     """Reads every file below a folder again and again while a job is at work in it.
 
-    ``found`` are those that held the canary at any time; ``blocks`` the bytes that were read of
+    `found` are those that held the canary at any time; `blocks` the bytes that were read of
     shuffle, spill and cache files.
     """
 

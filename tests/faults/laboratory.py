@@ -40,7 +40,7 @@ class Lot:
 
 @dataclass(frozen=True)
 class Laboratory:
-    """The place of all these tests; ``settings`` is a YAML file for the jobs."""
+    """The place of all these tests; `settings` is a YAML file for the jobs."""
 
     spark: SparkSession
     processes: Processes
@@ -86,7 +86,7 @@ class Laboratory:
         return self._main(main, [*self.arguments(notes, root), *more])
 
     def verify(self, notes: Path, root: Path) -> int:
-        """The exit code of ``jobs/verify_tables.py`` over a root and its notes."""
+        """The exit code of `jobs/verify_tables.py` over a root and its notes."""
         from jobs.verify_tables import main
 
         places = ["--notes", notes, "--output", root, "--config", self.settings]

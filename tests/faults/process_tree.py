@@ -1,4 +1,4 @@
-"""Which processes a program has started, and what they are: from ``/proc``, so on Linux only."""
+"""Which processes a program has started, and what they are: from `/proc`, so on Linux only."""
 
 from __future__ import annotations
 

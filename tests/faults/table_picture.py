@@ -41,7 +41,7 @@ def take_picture(spark: SparkSession, root: Path) -> Picture:
     """Looks at the tables of a root.
 
     Every row counts as often as it stands there, so a doubled one shows. What is left out, and why,
-    stands at ``LEFT_OUT``.
+    stands at `LEFT_OUT`.
     """
     tables = {t.name: read(spark, root, t.name) for t in TABLES if t.name != "runs"}
     lines = {name: _lines(name, rows) for name, rows in tables.items()}
@@ -99,5 +99,5 @@ def version(root: Path, table: str) -> int:
 
 
 def versions(root: Path) -> dict[str, int]:
-    """The number of the last commit of each table but ``runs``, which every run writes to."""
+    """The number of the last commit of each table but `runs`, which every run writes to."""
     return {table.name: version(root, table.name) for table in TABLES if table.name != "runs"}

@@ -40,7 +40,7 @@ def parquet(
 
 @pytest.fixture(scope="module")
 def first_day(laboratory, parquet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``notes``, all but one of the files, and ``root``, what a run made of them."""
+    """A folder with `notes`, all but one of the files, and `root`, what a run made of them."""
     folder = tmp_path_factory.mktemp("first-day")
     shutil.copytree(parquet.notes, folder / "notes")
     (folder / "notes" / "c.parquet").unlink()

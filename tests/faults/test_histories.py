@@ -36,7 +36,7 @@ CRASHES = (
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a day's file. ``time`` is an hour, or None."""
+    """A row of a day's file. `time` is an hour, or None."""
 
     note_id: str
     text: str

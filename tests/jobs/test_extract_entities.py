@@ -158,7 +158,7 @@ def test_mentions_are_shown_where_a_user_asks(spark, notes: Path, tmp_path: Path
 
 
 def test_the_whole_job_by_spark_submit(tmp_path: Path, samples: Path) -> None:
-    """What ``make demo`` runs, on 12 notes, in a process and a Spark of its own."""
+    """What `make demo` runs, on 12 notes, in a process and a Spark of its own."""
     few = tmp_path / "few notes.jsonl"
     lines = samples.read_text(encoding="utf-8").splitlines()[::6][:12]
     few.write_text("\n".join(lines), encoding="utf-8")

@@ -44,7 +44,7 @@ class _ThisInterpreter(KernelSpecManager):
 
 @pytest.fixture(scope="session")
 def tiny(load_tiny) -> ModuleType:
-    """A tiny encoder and an invented corpus, made by ``tests/support/tiny_bert.py``."""
+    """A tiny encoder and an invented corpus, made by `tests/support/tiny_bert.py`."""
     return load_tiny("tiny_bert")
 
 

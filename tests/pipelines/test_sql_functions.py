@@ -1,4 +1,4 @@
-"""``clinical_entities(text)`` in SQL: the entities of the main job, each text worked on once."""
+"""`clinical_entities(text)` in SQL: the entities of the main job, each text worked on once."""
 
 from __future__ import annotations
 

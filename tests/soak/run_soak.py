@@ -4,7 +4,7 @@
 
 Each day is a run of spark-submit, repeated until it ends well. What each process holds in memory is
 measured all the time. At last the tables are verified against the notes, and counted: every note
-done once, every distinct window scored once. Prints the days; writes ``soak.json``.
+done once, every distinct window scored once. Prints the days; writes `soak.json`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TRIES = 50
 
 @dataclass
 class Day:
-    """What one day took: ``peaks`` are the largest resident sizes in MiB, by kind of process."""
+    """What one day took: `peaks` are the largest resident sizes in MiB, by kind of process."""
 
     day: str
     seconds: float = 0.0

@@ -6,7 +6,7 @@ The first day of invented notes makes the tables. Rows of a past of a hundred ru
 as so many more such notes would have left. The second day has as many notes as the first, 1 % of
 that past. What it takes as a whole is compared with what the past took at least: the seconds in
 which the model scored the first day's windows, for as many windows as are stored. Prints and
-writes ``stored.json``.
+writes `stored.json`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A standalone cluster of separate processes on this machine, for the tests of several folders.
 
-Processes that surely end, a Python that cannot import the checkout, the ``.zip`` of the wheel. The
-``conftest.py`` of a folder imports the fixtures that it needs.
+Processes that surely end, a Python that cannot import the checkout, the `.zip` of the wheel. The
+`conftest.py` of a folder imports the fixtures that it needs.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def processes(workplace: Path) -> Iterator[Processes]:
 @pytest.fixture(scope="session")
 def strange_python(workplace: Path, spark_environment: dict[str, str]) -> Path:
     """A Python with all libraries of this lane, as an executor has them, but without the checkout:
-    the ``.pth`` file that leads to it stands in the other site-packages, and is not followed.
+    the `.pth` file that leads to it stands in the other site-packages, and is not followed.
     """
     folder = workplace / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
@@ -173,7 +173,7 @@ def strange_python(workplace: Path, spark_environment: dict[str, str]) -> Path:
 
 @pytest.fixture(scope="session")
 def project_zip(workplace: Path) -> Path:
-    """What ``make dist`` puts into ``dist/``, made from a copy: a build leaves traces."""
+    """What `make dist` puts into `dist/`, made from a copy: a build leaves traces."""
     copy = workplace / "copy"
     for package in ("conf", "udfs", "pipelines", "training", "jobs"):
         ignored = shutil.ignore_patterns("__pycache__")
@@ -227,16 +227,16 @@ class StandaloneCluster:
     def submit(
         self, name: str, program: Path, *arguments: object, conf: str, **settings: object
     ) -> tuple[int, str]:
-        """Runs a program as ``start`` starts it; returns its exit code and all it printed."""
+        """Runs a program as `start` starts it; returns its exit code and all it printed."""
         return self.processes.wait(self.start(name, program, *arguments, conf=conf, **settings))
 
     def start(
         self, name: str, program: Path, *arguments: object, conf: str, **settings: object
     ) -> Started:
-        """Starts a program with the settings of a file in ``conf/cluster``, from an empty folder.
+        """Starts a program with the settings of a file in `conf/cluster`, from an empty folder.
 
-        Neither the driver nor an executor has anything of ours but the ``.zip``, and executors have
-        their Python from an archive. ``settings`` are Spark's, with ``__`` for the full stop.
+        Neither the driver nor an executor has anything of ours but the `.zip`, and executors have
+        their Python from an archive. `settings` are Spark's, with `__` for the full stop.
         """
         folder = self.work.parent / name
         folder.mkdir()
@@ -270,7 +270,7 @@ def cluster(
     project_zip: Path,
     spark_environment: dict[str, str],
 ) -> StandaloneCluster:
-    """A standalone cluster as ``conf/cluster/cpu.conf`` describes it, on this machine."""
+    """A standalone cluster as `conf/cluster/cpu.conf` describes it, on this machine."""
     libraries = workplace / "environment.tar.gz"
     with tarfile.open(libraries, "w:gz") as archive:
         archive.add(strange_python.parents[1], arcname=".")
@@ -317,6 +317,6 @@ def cluster(
 
 @pytest.fixture(scope="session")
 def job(project_zip: Path, workplace: Path) -> Path:
-    """The file of the main job, taken out of the ``.zip``: nothing is run from the checkout."""
+    """The file of the main job, taken out of the `.zip`: nothing is run from the checkout."""
     with zipfile.ZipFile(project_zip) as archive:
         return Path(archive.extract("jobs/extract_entities.py", workplace / "from-zip"))

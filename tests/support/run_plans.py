@@ -24,7 +24,7 @@ def plan_of(
     columns: NoteColumns = ALL_DETAILS,
     **changes: object,
 ) -> RunPlan:
-    """The plan of a run over notes of a path into the tables of a path; ``changes`` are fields."""
+    """The plan of a run over notes of a path into the tables of a path; `changes` are fields."""
     plan = RunPlan(
         source=NoteSource(columns, path=str(notes)),
         root=TableRoot.at(str(root), None),

@@ -53,7 +53,8 @@ class ComparisonRequest:
 @dataclass(frozen=True)
 class ModelResult:
     """All of one model. `difference` is `(rows, 3)`: strict F1 minus that of the first, and the
-    ends of its interval; None of the first itself."""
+    ends of its interval; None of the first itself.
+    """
 
     name: str
     manifest: ModelManifest

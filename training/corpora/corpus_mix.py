@@ -22,7 +22,8 @@ LabelMap = Mapping[str, str | None]
 @dataclass(frozen=True)
 class TrainingData:
     """Documents, and for each the labels of the model that its corpus annotates; the same by
-    corpus."""
+    corpus.
+    """
 
     documents: list[Document]
     annotated: list[frozenset[str]]
@@ -40,7 +41,8 @@ class TrainingData:
 
     def told_apart(self, found: Iterable[Sequence[Span]]) -> list[list[Span]]:
         """What was found in each document, without labels that its corpus does not annotate: of
-        those nobody knows whether they are right."""
+        those nobody knows whether they are right.
+        """
         return [
             [span for span in spans if span.label in annotated]
             for spans, annotated in zip(found, self.annotated, strict=True)

@@ -1,5 +1,6 @@
 """Whether a model, or one that it learnt from, was trained on a part of a corpus, by the digests in
-its package."""
+its package.
+"""
 
 from __future__ import annotations
 

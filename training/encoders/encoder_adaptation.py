@@ -63,7 +63,8 @@ class AdaptationRequest:
 @dataclass(frozen=True)
 class Watcher:
     """Who is told: of steps the fraction of the run that is done and the loss; of the held-out text
-    how many epochs are done and the loss on it, in nats for each hidden word-piece."""
+    how many epochs are done and the loss on it, in nats for each hidden word-piece.
+    """
 
     on_step: Callable[[float, float], None]
     on_held_out: Callable[[int, float], None]

@@ -14,7 +14,8 @@ def score_package(
     folder: Path, scored: Mapping[str, TrainingData], threads: int
 ) -> dict[str, Scores]:
     """The scores of a package on each part, in float32 on the CPU. What a corpus does not annotate
-    is neither right nor wrong."""
+    is neither right nor wrong.
+    """
     classifier = load_classifier(folder, device="cpu", precision="float32", threads=threads)
     return {
         part: score_documents(

@@ -20,7 +20,8 @@ from training.recipes.recipe import Recipe
 
 def target_matrix(batch: Sequence[Example], width: int, tags: int) -> Tensor | None:
     """`(examples, width, tags)`: the examples' targets behind [CLS], nothing elsewhere. None: no
-    example has any."""
+    example has any.
+    """
     if all(example.targets is None for example in batch):
         return None
     targets = torch.zeros((len(batch), width, tags))

@@ -26,7 +26,8 @@ _BEFORE = "the "  # a name is cut into word-pieces as it is behind another word
 @dataclass(frozen=True)
 class MentionLexicon:
     """Names by label, in one or two lists: the mentions of a corpus, and terms. A name is word-
-    pieces, and tags as of an example that is nothing else; a list has each once."""
+    pieces, and tags as of an example that is nothing else; a list has each once.
+    """
 
     names: Mapping[str, Sequence[Sequence[Example]]]
     tags: Sequence[str]
@@ -98,7 +99,8 @@ def _mentions(
 ) -> Iterator[tuple[int, int, str]]:
     """`[begin, end)` in word-pieces, and label, of each mention that begins in the example. Pieces
     without a tag belong to the word before them, but at the end of a piece of a longer window they
-    are other words, so that a mention there is passed over."""
+    are other words, so that a mention there is passed over.
+    """
     begin, label = 0, ""
     for place, number in enumerate(example.tags.tolist()):
         if number == NO_LABEL or tags[number] == f"I-{label}":

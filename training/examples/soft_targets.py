@@ -39,7 +39,8 @@ def ask_teachers(
     device: str = "cpu",
 ) -> list[Example]:
     """The examples with targets where they have a tag: the mean over the teachers of
-    softmax(logits / temperature). Each example is an input of its own, as it is in training."""
+    softmax(logits / temperature). Each example is an input of its own, as it is in training.
+    """
     totals = [np.zeros((len(example.ids), tags), dtype=np.float32) for example in examples]
     for folder in teachers:
         config = EncoderConfig.from_file(folder / CONFIG)
@@ -78,7 +79,8 @@ def unlabelled_examples(
     most: int,
 ) -> list[Example]:
     """Examples of `most` different windows of the texts, drawn by the recipe's seed, in the order
-    drawn. Their tags are all O: they show where a word begins, until `without_tags`."""
+    drawn. Their tags are all O: they show where a word begins, until `without_tags`.
+    """
     windows = dict.fromkeys(text[begin:end] for text in texts for begin, end in segment_note(text))
     drawn = list(windows)
     random.Random(recipe.seed).shuffle(drawn)

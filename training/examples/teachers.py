@@ -40,7 +40,8 @@ def check_teachers(
     teaching: Teaching, base_model: Path, tags: Sequence[str], max_wordpieces: int
 ) -> None:
     """Raises InputError where a teacher has other tags or word-pieces than the student, or its
-    inputs are shorter; ModelPackageError where it is no whole package."""
+    inputs are shorter; ModelPackageError where it is no whole package.
+    """
     wordpieces = _wordpieces(base_model)
     for folder in teaching.teachers:
         manifest = load_manifest(folder)

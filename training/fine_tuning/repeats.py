@@ -44,7 +44,8 @@ class Repeats:
 
     def spread(self, part: str) -> dict[str, Spread]:
         """Each label's spread on a part, the micro average last. A label that a run neither had in
-        gold nor found counts there as 0."""
+        gold nor found counts there as 0.
+        """
         runs = [parts[part] for parts in self.f1.values()]
         named = {label for run in runs for label in run} - {OVERALL}
         labels = [*sorted(named), OVERALL]

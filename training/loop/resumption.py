@@ -69,7 +69,8 @@ class Resumption:
 
     def take_best(self) -> None:
         """Puts the weights of the best epoch into the first process's model, where early stopping
-        chose one."""
+        chose one.
+        """
         best = self.stopping.best_epoch
         if best is None or not self._processes.is_first:
             return

@@ -113,7 +113,8 @@ class TrainingLoop:
 
     def _summed_loss(self, share: Sequence[Example], batch: Sequence[Example]) -> Tensor:
         """The loss of this process's share; of an empty one, that of one example times nothing, so
-        that it takes part in the average."""
+        that it takes part in the average.
+        """
         tokenizer, recipe, device = self._tokenizer, self._recipe, self._model.device
         shown = share or batch[:1]
         arrays = pad_batch(shown, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)

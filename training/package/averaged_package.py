@@ -69,7 +69,7 @@ def write_averaged(
             found, and more of them are right.
 
     Raises:
-        InputError: the bias is no number, the packages differ, one is named twice, or ``target``
+        InputError: the bias is no number, the packages differ, one is named twice, or `target`
             exists.
         ModelPackageError: one is no sound package, or its weights do not fit its config.
     """

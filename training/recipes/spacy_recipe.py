@@ -55,7 +55,8 @@ def training_config(
     recipe: SpacyRecipe, train: Path, devel: Path, vectors: Path | None
 ) -> dict[str, Any]:
     """The configuration of a recogniser: `train` and `devel` are DocBins, `vectors` a folder of
-    spaCy's that has some."""
+    spaCy's that has some.
+    """
     return {
         "nlp": {"lang": "en", "pipeline": ["ner"], "batch_size": 1000},
         "components": {"ner": _recogniser(recipe, vectors is not None)},

@@ -10,7 +10,8 @@ SPACY_CONFIG = "config.cfg"
 
 def find_pipeline(name: str) -> Path | None:
     """The folder with `config.cfg` of a pipeline: that folder, one round it as packages of spaCy
-    have it, or the name of an installed package, which is not imported. None: it is no pipeline."""
+    have it, or the name of an installed package, which is not imported. None: it is no pipeline.
+    """
     places = [Path(name)]
     if name.isidentifier() and not places[0].exists():
         spec = importlib.util.find_spec(name)

@@ -40,7 +40,8 @@ _CHECKED = (
 @dataclass(frozen=True)
 class PipelineRequest:
     """Which pipeline becomes which package. `origin` is what the manifest calls the pipeline;
-    `renames` are old -> new names of labels. The rest is known of pipelines trained here."""
+    `renames` are old -> new names of labels. The rest is known of pipelines trained here.
+    """
 
     source: Path
     output: Path

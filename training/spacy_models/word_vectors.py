@@ -27,7 +27,8 @@ WIDEST = 10_000
 @dataclass(frozen=True)
 class WordVectors:
     """Where vectors come from: a file of word2vec, of which the first `limit` words are taken
-    (they stand by frequency), or a pipeline of spaCy, of which all are."""
+    (they stand by frequency), or a pipeline of spaCy, of which all are.
+    """
 
     path: Path
     origin: str

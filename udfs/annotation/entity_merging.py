@@ -3,7 +3,7 @@
 Windows are disjoint and a mention never crosses one, so merging is projection plus three rules:
 
 1. A mention without a letter or a digit is dropped (a bullet, a blank of underscores).
-2. A mention that lies inside a de-identification blank (``[**…**]``) is dropped: nobody wrote it.
+2. A mention that lies inside a de-identification blank (`[**…**]`) is dropped: nobody wrote it.
 3. Mentions come in text order; of two equal ones (same offsets and label) one is kept.
 
 It knows text and spans: no model, no table.
@@ -70,6 +70,6 @@ def _is_written(text: str, span: Span) -> bool:
 
 
 def _is_inside(span: Span, blanks: Sequence[tuple[int, int]]) -> bool:
-    """``blanks`` are disjoint and in order: only the last that begins before can hold the span."""
+    """`blanks` are disjoint and in order: only the last that begins before can hold the span."""
     i = bisect_right(blanks, span.begin, key=itemgetter(0)) - 1
     return i >= 0 and span.end <= blanks[i][1]

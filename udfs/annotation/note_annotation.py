@@ -1,7 +1,7 @@
 """One note and its predictions → its entity rows: the production path for one note, in Python.
 
 Spark runs exactly this on every note, training scores exactly this, and a test proves that the
-two agree. What is done with the mentions of a note is the list ``STEPS``, each a function from
+two agree. What is done with the mentions of a note is the list `STEPS`, each a function from
 mentions to mentions. It knows no Spark and no model.
 """
 
@@ -22,7 +22,7 @@ ANNOTATION_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class EntityRow:
-    """One mention, as it stands in the table ``entities``."""
+    """One mention, as it stands in the table `entities`."""
 
     entity_id: str
     begin: int
@@ -39,8 +39,8 @@ def annotate_note(
     """The entity rows of one note, in text order.
 
     Args:
-        note_id: part of every row's ``entity_id``.
-        text: the raw note; every row satisfies ``text[begin:end] == row.text``.
+        note_id: part of every row's `entity_id`.
+        text: the raw note; every row satisfies `text[begin:end] == row.text`.
         windows: all windows of the note, each with its prediction.
         settings: filters and names.
 

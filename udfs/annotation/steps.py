@@ -12,8 +12,8 @@ from udfs.spans import Mention
 class AnnotationSettings:
     """What changes the entity rows of a note without any new inference.
 
-    ``model`` is the name that stands in the rows; ``entity_types`` maps a label in lower case to
-    the common vocabulary; ``labels`` keeps only these (None: all); ``min_score`` is in [0, 1].
+    `model` is the name that stands in the rows; `entity_types` maps a label in lower case to
+    the common vocabulary; `labels` keeps only these (None: all); `min_score` is in [0, 1].
     """
 
     model: str

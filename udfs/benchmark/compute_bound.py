@@ -69,8 +69,8 @@ def measure_engine(folder: Path, windows: Sequence[str], threads: int) -> dict[s
         threads: of this process.
 
     Returns:
-        ``seconds``, ``wordpieces`` and ``tokenizing_seconds`` of the windows, and the bound:
-        ``flops`` a second of a matrix product, ``flops_per_wordpiece``, and ``bound``, the
+        `seconds`, `wordpieces` and `tokenizing_seconds` of the windows, and the bound:
+        `flops` a second of a matrix product, `flops_per_wordpiece`, and `bound`, the
         word-pieces a second if products were all.
     """
     classifier = TokenClassifier.load(folder, device="cpu", threads=threads)

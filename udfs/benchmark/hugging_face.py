@@ -1,7 +1,7 @@
 """What a user would otherwise run on the same weights, in Spark's Python workers: the peers.
 
 Hugging Face's pipeline as most people write it, and tuned as well as we can. Plain Python over
-lists of texts; ``pipelines.benchmark.peers`` puts it into the kinds of UDF that Spark and MLflow
+lists of texts; `pipelines.benchmark.peers` puts it into the kinds of UDF that Spark and MLflow
 offer. For the benchmark only: nothing of the product imports it.
 """
 
@@ -21,7 +21,7 @@ LONGEST_PIECE = 512
 
 @cache
 def plain_finder(folder: str, threads: int) -> Finder:
-    """``pipeline("token-classification")`` in float32; long notes in overlapping pieces.
+    """`pipeline("token-classification")` in float32; long notes in overlapping pieces.
 
     Args:
         folder: the model package, which opens in transformers.

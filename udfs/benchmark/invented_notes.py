@@ -46,7 +46,7 @@ _SENTENCES = (
 
 @dataclass(frozen=True, slots=True)
 class InventedNote:
-    """A note, stored so many ``seconds`` after the midnight at which the first day begins."""
+    """A note, stored so many `seconds` after the midnight at which the first day begins."""
 
     note_id: str
     subject_id: int
@@ -57,8 +57,9 @@ class InventedNote:
 
 @dataclass(frozen=True, slots=True)
 class NotePlan:
-    """``notes`` of ``days`` equal days; ``copied`` (0 to 1, not 1) is the share of lines that are
-    taken over from an earlier note."""
+    """`notes` of `days` equal days; `copied` (0 to 1, not 1) is the share of lines that are
+    taken over from an earlier note.
+    """
 
     notes: int
     days: int = 1

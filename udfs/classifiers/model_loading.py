@@ -1,6 +1,6 @@
 """Model package → classifier, whichever kind the package is of.
 
-Owns the choice by the manifest's ``kind`` and what a worker keeps loaded. What a kind needs (torch,
+Owns the choice by the manifest's `kind` and what a worker keeps loaded. What a kind needs (torch,
 spaCy) is imported with the first package of that kind, so a worker needs no more than its model.
 """
 
@@ -71,11 +71,11 @@ def load_classifier(
     threads: int = 1,
     tokens_per_batch: int = 4096,
 ) -> PackageClassifier:
-    """Checks a package and loads it; see ``TokenClassifier.load`` for the arguments.
+    """Checks a package and loads it; see `TokenClassifier.load` for the arguments.
 
     Raises:
         ModelPackageError: the package is not usable.
-        InputError: ``device`` is none that the package runs on.
+        InputError: `device` is none that the package runs on.
     """
     if read_manifest(folder).kind == SPACY:  # the classifier checks the files
         from udfs.classifiers.spacy_classifier import SpacyClassifier
@@ -127,11 +127,11 @@ def load_once(
 def load_ahead(load: Callable[[], object]) -> None:
     """Begins to load a model in a thread of this worker, which does other work meanwhile.
 
-    An error is told to nobody: ``load_once`` tries again when the model is needed, and says then
+    An error is told to nobody: `load_once` tries again when the model is needed, and says then
     what is in the way.
 
     Args:
-        load: calls ``load_once``.
+        load: calls `load_once`.
     """
 
     def quiet() -> None:

@@ -1,6 +1,6 @@
 """A package of spaCy's kind → callable: window texts in, labelled spans out, as spaCy finds them.
 
-Its ``config.json`` is checked against a list before spaCy sees it (``spacy_config``), its weights
+Its `config.json` is checked against a list before spaCy sees it (`spacy_config`), its weights
 are MessagePack, and nothing in the package is run. spaCy gives no probabilities: every score is 1.
 It knows nothing of notes, tables or Spark.
 """
@@ -28,7 +28,7 @@ CHARACTERS_PER_TOKEN = 4
 
 
 class SpacyClassifier:
-    """One pipeline, loaded on the CPU; see ``load``."""
+    """One pipeline, loaded on the CPU; see `load`."""
 
     def __init__(
         self, manifest: ModelManifest, nlp: Language, config: SpacyConfig, tokens_per_batch: int

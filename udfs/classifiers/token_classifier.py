@@ -1,8 +1,8 @@
 """Model package → callable: window texts in, labelled spans out.
 
 Owns how many word-pieces a batch holds, and how logits become spans. It knows nothing of notes,
-tables or Spark; ``packing.py`` puts windows end to end, ``devices.py`` chooses where and in which
-precision it runs, ``span_decoding.py`` makes mentions with scores of probabilities.
+tables or Spark; `packing.py` puts windows end to end, `devices.py` chooses where and in which
+precision it runs, `span_decoding.py` makes mentions with scores of probabilities.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BATCHES_PER_TRIM = 4
 
 
 class TokenClassifier:
-    """One model package, loaded on one device; see ``load``."""
+    """One model package, loaded on one device; see `load`."""
 
     def __init__(
         self,
@@ -64,15 +64,15 @@ class TokenClassifier:
 
         Args:
             folder: the model package.
-            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
-            precision: ``auto``, ``float32`` or ``bfloat16``; auto takes bfloat16 where the
+            device: `auto`, `cpu`, `cuda` or `cuda:<index>`.
+            precision: `auto`, `float32` or `bfloat16`; auto takes bfloat16 where the
                 processor multiplies it in hardware.
             threads: CPU threads of this process.
             tokens_per_batch: most word-pieces in one batch, special tokens included.
 
         Raises:
             ModelPackageError: the package is not usable.
-            InputError: ``cuda`` was asked for and there is none.
+            InputError: `cuda` was asked for and there is none.
         """
         manifest = load_manifest(folder)
         config = EncoderConfig.from_file(folder / CONFIG)
@@ -125,9 +125,9 @@ class TokenClassifier:
     def _word_logits(
         self, windows: list[EncodedWindow], first_pieces: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """``(words, labels)``: the scores of each word's first piece, which decides for the word.
+        """`(words, labels)`: the scores of each word's first piece, which decides for the word.
 
-        ``first_pieces`` are their places if windows were put end to end.
+        `first_pieces` are their places if windows were put end to end.
         """
         packed = pack_windows(
             windows,

@@ -21,7 +21,7 @@ class _Timer:
 
 @contextmanager
 def watching(seconds: float) -> Iterator[None]:
-    """While this lasts, more than ``seconds`` between two calls of ``beat`` end the process."""
+    """While this lasts, more than `seconds` between two calls of `beat` end the process."""
     _Timer.seconds = seconds
     beat()
     try:
@@ -48,6 +48,6 @@ class WatchedClassifier:
     seconds: float
 
     def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
-        """See ``udfs.classifiers.token_classifier.TokenClassifier.predict``."""
+        """See `udfs.classifiers.token_classifier.TokenClassifier.predict`."""
         with watching(self.seconds):
             return self.classifier.predict(texts)

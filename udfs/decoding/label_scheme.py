@@ -1,18 +1,18 @@
 """Tags and spans: the one place that knows how tags become spans and spans become tags.
 
-Our own models have BIO tags; models of others BILOU, BIOES (``E-`` is ``L-``, ``S-`` is ``U-``) or
+Our own models have BIO tags; models of others BILOU, BIOES (`E-` is `L-`, `S-` is `U-`) or
 plain labels. Repair rules (those of the CoNLL-2000 evaluation script, and seqeval's default mode):
 
-1. ``B-X`` and ``U-X`` always start a mention.
-2. ``L-X`` and ``U-X`` end theirs: whatever follows starts another.
-3. ``I-X`` and ``L-X`` right after ``B-X`` or ``I-X`` continue that mention.
-4. ``I-X`` and ``L-X`` after ``O``, at the start of a sequence, after an ended mention or after a
+1. `B-X` and `U-X` always start a mention.
+2. `L-X` and `U-X` end theirs: whatever follows starts another.
+3. `I-X` and `L-X` right after `B-X` or `I-X` continue that mention.
+4. `I-X` and `L-X` after `O`, at the start of a sequence, after an ended mention or after a
    tag of another label start one.
-5. ``O`` ends the mention before it.
-6. A plain label is an ``I-``: neighbouring words of one label are one mention.
+5. `O` ends the mention before it.
+6. A plain label is an `I-`: neighbouring words of one label are one mention.
 
 A model of ours needs no repair: where words' best tags are impossible in a row, the most probable
-possible ones are taken (``VITERBI``, see ``tag_paths``). Models of others may mean what the rules
+possible ones are taken (`VITERBI`, see `tag_paths`). Models of others may mean what the rules
 say.
 
 It knows nothing of text, tokenizers or models: words are pairs of offsets, tags are numbers.
@@ -68,7 +68,7 @@ def find_scheme(tags: Sequence[str]) -> str:
 
 
 def bio_labels(entity_labels: Sequence[str]) -> tuple[str, ...]:
-    """``["Chemical"]`` → ``("O", "B-Chemical", "I-Chemical")``: the tags of a model, in order."""
+    """`["Chemical"]` → `("O", "B-Chemical", "I-Chemical")`: the tags of a model, in order."""
     return ("O", *(f"{prefix}-{label}" for label in entity_labels for prefix in "BI"))
 
 
@@ -77,9 +77,9 @@ class LabelScheme:
 
     Args:
         tags: the model's tags in the order of its output columns, such as
-            ``("O", "B-Chemical", "I-Chemical")``.
-        scheme: ``bio``, ``bilou`` or ``plain``.
-        decoding: ``argmax``, or for BIO tags ``viterbi``.
+            `("O", "B-Chemical", "I-Chemical")`.
+        scheme: `bio`, `bilou` or `plain`.
+        decoding: `argmax`, or for BIO tags `viterbi`.
 
     Raises:
         ValueError: a tag is none of the scheme, or one stands twice.
@@ -125,11 +125,11 @@ class LabelScheme:
     def choose(
         self, probabilities: NDArray[np.float64], starts_sequence: NDArray[np.bool_]
     ) -> IntArray:
-        """``(words, tags)`` probabilities of many sequences laid end to end → the tag of each word.
+        """`(words, tags)` probabilities of many sequences laid end to end → the tag of each word.
 
         Args:
             probabilities: in the order of the tags.
-            starts_sequence: ``(words,)`` true where a word is the first of its sequence.
+            starts_sequence: `(words,)` true where a word is the first of its sequence.
         """
         if self._is_constrained:
             return best_path(probabilities, starts_sequence, self._opens, self._follows)
@@ -140,8 +140,8 @@ class LabelScheme:
         """Tags of many sequences laid end to end → their mentions, by the repair rules.
 
         Args:
-            tag_ids: ``(words,)`` tag number of each word.
-            starts_sequence: ``(words,)`` true where a word is the first of its sequence.
+            tag_ids: `(words,)` tag number of each word.
+            starts_sequence: `(words,)` true where a word is the first of its sequence.
 
         Returns:
             first and last word (inclusive) and label number of each mention, in order.

@@ -3,7 +3,7 @@
 A softmax judges each word by itself, and knows nothing of whether both ends of a mention are where
 an annotator would set them, so the score is too sure. The log-odds are divided by a temperature
 (Guo et al. 2017) and moved by a number of the label's own (Platt 1999). Both are fitted by
-``training.evaluation.calibration``; spans and labels never change by them, nor the order of the
+`training.evaluation.calibration`; spans and labels never change by them, nor the order of the
 scores of one label.
 """
 
@@ -22,9 +22,9 @@ EDGE = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class ScoreCalibration:
-    """``temperature`` is above 0; ``biases`` maps a label to what is added to its log-odds.
+    """`temperature` is above 0; `biases` maps a label to what is added to its log-odds.
 
-    A label that is not in ``biases`` has none.
+    A label that is not in `biases` has none.
     """
 
     temperature: float = 1.0
@@ -38,7 +38,7 @@ class ScoreCalibration:
     def apply(
         self, scores: NDArray[np.float64], biases: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """``(mentions,)`` scores and the bias of each one's label → probabilities."""
+        """`(mentions,)` scores and the bias of each one's label → probabilities."""
         if self.changes_nothing:
             return scores
         tempered = log_odds(scores) / self.temperature + biases

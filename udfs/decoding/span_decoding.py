@@ -2,7 +2,7 @@
 
 Score of a mention: the mean over its words of the summed probabilities of the label's tags, such
 as P(B-label) + P(I-label), each word judged by its first word-piece. It lies in [0, 1]; where the
-model has a calibration, that makes it a probability (``score_calibration``). It knows arrays and
+model has a calibration, that makes it a probability (`score_calibration`). It knows arrays and
 one rule of Unicode; texts, tokenizers and models are others' business.
 """
 
@@ -29,7 +29,7 @@ class ScoredMentions:
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """``(words, tags)`` logits → probabilities."""
+    """`(words, tags)` logits → probabilities."""
     shifted = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float64))
     probabilities: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
     return probabilities
@@ -45,8 +45,8 @@ def find_mentions(
 
     Args:
         scheme: the tags, in the order of the columns.
-        probabilities: ``(words, tags)``.
-        starts_window: ``(words,)`` true where a word is the first of its window.
+        probabilities: `(words, tags)`.
+        starts_window: `(words,)` true where a word is the first of its window.
         calibration: what is done with the scores.
     """
     found = scheme.decode(scheme.choose(probabilities, starts_window), starts_window)
@@ -61,7 +61,7 @@ def find_mentions(
 
 
 def _means(values: NDArray[np.float64], first: IntArray, last: IntArray) -> NDArray[np.float64]:
-    """Mean of ``values`` over the rows first..last (inclusive) of each mention."""
+    """Mean of `values` over the rows first..last (inclusive) of each mention."""
     sums = np.concatenate((np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)))
     means = (sums[last + 1] - sums[first]) / (last + 1 - first)[:, None]
     return np.clip(means, 0.0, 1.0)

@@ -31,10 +31,10 @@ def best_path(
     """The tag of each word of many sequences laid end to end.
 
     Args:
-        probabilities: ``(words, tags)``.
-        starts_sequence: ``(words,)`` true where a word is the first of its sequence.
-        opens: ``(tags,)`` which may stand at the start of a sequence.
-        follows: ``(tags, tags)`` whether the second may stand right after the first.
+        probabilities: `(words, tags)`.
+        starts_sequence: `(words,)` true where a word is the first of its sequence.
+        opens: `(tags,)` which may stand at the start of a sequence.
+        follows: `(tags, tags)` whether the second may stand right after the first.
     """
     tags: IntArray = probabilities.argmax(axis=1)
     possible = np.where(
@@ -67,7 +67,7 @@ def _search(
     follows: BoolArray,
     tags: IntArray,
 ) -> None:
-    """Writes the best path of some sequences, the longest first, into ``tags``."""
+    """Writes the best path of some sequences, the longest first, into `tags`."""
     longest, every = int(lengths[0]), np.arange(len(begins))
     # How many sequences have a word at each place; they are the first ones.
     going = np.searchsorted(-lengths, -np.arange(longest), side="left")

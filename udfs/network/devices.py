@@ -10,7 +10,7 @@ from udfs.errors import InputError
 
 
 def resolve_device(device: str) -> torch.device:
-    """``auto`` → the GPU where there is one; a GPU that was promised and is not there is an error.
+    """`auto` → the GPU where there is one; a GPU that was promised and is not there is an error.
 
     Raises:
         InputError: no CUDA device, or not that many, or the name is not one of a device.
@@ -58,7 +58,7 @@ def _visible_gpus() -> int:
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """``auto`` → bfloat16 where the hardware multiplies it, else float32."""
+    """`auto` → bfloat16 where the hardware multiplies it, else float32."""
     if precision == "auto":
         fast = (
             torch.cuda.is_bf16_supported()

@@ -1,8 +1,8 @@
-"""The forward pass of a token classifier of one of ``model_families`` in plain torch.
+"""The forward pass of a token classifier of one of `model_families` in plain torch.
 
-For inference only. Written here rather than imported because a worker without ``transformers``
+For inference only. Written here rather than imported because a worker without `transformers`
 starts in a fraction of the time, and because the batches of this project need nothing else of it.
-It gives the logits of the ``…ForTokenClassification`` classes of ``transformers`` (tests compare
+It gives the logits of the `…ForTokenClassification` classes of `transformers` (tests compare
 them). It knows ids and tensors: no text, no labels. Sources: Devlin et al. 2019 (BERT), Liu et al.
 2019 (RoBERTa), Lan et al. 2020 (ALBERT), Sanh et al. 2019 (DistilBERT).
 """
@@ -78,11 +78,11 @@ class Encoder:
     """The weights of one token classifier on one device, in one precision.
 
     Args:
-        weights: path of ``model.safetensors``.
+        weights: path of `model.safetensors`.
         config: the shape of the network.
         n_labels: columns of the classifier.
         device: where it runs.
-        dtype: ``torch.float32`` or ``torch.bfloat16``; logits always come back as float32.
+        dtype: `torch.float32` or `torch.bfloat16`; logits always come back as float32.
 
     Raises:
         ModelPackageError: a tensor is missing, has another shape, or the file is damaged.
@@ -131,14 +131,14 @@ class Encoder:
         """Scores of every label for positions of some pieces, which are not padded.
 
         Args:
-            ids: ``(positions,)`` word-piece ids: pieces end to end, special tokens included.
-            lengths: ``(pieces,)`` of each. A piece attends to itself only; those of one length that
+            ids: `(positions,)` word-piece ids: pieces end to end, special tokens included.
+            lengths: `(pieces,)` of each. A piece attends to itself only; those of one length that
                 stand side by side are worked on together, so sort them.
             wanted: the positions that are asked for; None: all. The others need not go through the
                 products of the last layer behind its attention.
 
         Returns:
-            ``(wanted positions, labels)`` float32, on the encoder's device.
+            `(wanted positions, labels)` float32, on the encoder's device.
         """
         x = self._embed(ids, lengths)
         runs = list(equal_runs(lengths))
@@ -223,7 +223,7 @@ def refuse_misfits(
     """Compares tensors with the network that a config describes.
 
     Raises:
-        ModelPackageError: one is missing, too many or of another shape; it names ``place``.
+        ModelPackageError: one is missing, too many or of another shape; it names `place`.
     """
     shapes = expected_shapes(config, n_labels)
     wrong = sorted(

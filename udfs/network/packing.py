@@ -1,6 +1,6 @@
 """Word-pieces of many windows as one row without padding, and the way back.
 
-Windows are cut into pieces that fit the model, each piece is framed by ``[CLS]`` and ``[SEP]``, and
+Windows are cut into pieces that fit the model, each piece is framed by `[CLS]` and `[SEP]`, and
 the pieces stand end to end, the longest first: pieces of one length side by side, which is what the
 encoder needs to let each attend to itself alone. Knows neither text nor torch.
 """
@@ -23,10 +23,10 @@ class PackedWindows:
     """The pieces of many windows, end to end.
 
     Args:
-        ids: ``(positions,)`` word-piece ids, special tokens included.
-        lengths: ``(pieces,)`` of each piece, special tokens included, never rising.
-        sources: ``(word-pieces,)`` positions at which each word-piece is decided.
-        targets: ``(word-pieces,)`` and where it stands if windows were put end to end uncut.
+        ids: `(positions,)` word-piece ids, special tokens included.
+        lengths: `(pieces,)` of each piece, special tokens included, never rising.
+        sources: `(word-pieces,)` positions at which each word-piece is decided.
+        targets: `(word-pieces,)` and where it stands if windows were put end to end uncut.
     """
 
     ids: Int64Array
@@ -75,7 +75,7 @@ def pack_windows(
 
 
 def next_batch(ends: Int64Array, first: int, most: int) -> int:
-    """One past the last of the pieces from ``first`` on that fit into ``most`` positions, or one.
+    """One past the last of the pieces from `first` on that fit into `most` positions, or one.
 
     Args:
         ends: running sum of the pieces' lengths.
@@ -87,7 +87,7 @@ def next_batch(ends: Int64Array, first: int, most: int) -> int:
 
 
 def equal_runs(lengths: Int64Array) -> Iterator[tuple[int, int]]:
-    """``(how many, length)`` of pieces of one length that stand side by side."""
+    """`(how many, length)` of pieces of one length that stand side by side."""
     borders = np.flatnonzero(np.diff(lengths)) + 1
     firsts = [0, *borders.tolist()]
     for first, last in zip(firsts, [*firsts[1:], len(lengths)], strict=True):
@@ -105,6 +105,6 @@ def _starts(lengths: Sequence[int] | Int64Array) -> Int64Array:
 
 
 def _ranges(begins: Int64Array, lengths: Int64Array) -> Int64Array:
-    """``begin, begin + 1, …`` of each range, end to end."""
+    """`begin, begin + 1, …` of each range, end to end."""
     shift = np.repeat(begins - _starts(lengths)[:-1], lengths)
     return np.arange(len(shift), dtype=np.int64) + shift

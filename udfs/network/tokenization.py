@@ -1,7 +1,7 @@
 """Window text → word-pieces with exact offsets. The one place that touches the tokenizer.
 
-It sets four things that a stock ``tokenizer.json`` gets wrong for us: truncation and padding are
-off (the file of the base model truncates at 256), a text that spells ``[SEP]`` is ordinary text,
+It sets four things that a stock `tokenizer.json` gets wrong for us: truncation and padding are
+off (the file of the base model truncates at 256), a text that spells `[SEP]` is ordinary text,
 and a word of more than 100 characters is cut before WordPiece would make it one unknown token.
 Byte-level BPE and Unigram read words of any length. It does not know what a note is, nor what the
 model makes of the pieces.
@@ -41,10 +41,10 @@ Int32Array = NDArray[np.int32]
 class EncodedWindow:
     """The word-pieces of one window, without special tokens. All offsets count code points.
 
-    ``ids``, ``begins``, ``ends`` and ``word_index`` have one entry for each word-piece;
-    ``word_begins`` and ``word_ends`` one for each word (a run of letters and digits, or one
-    punctuation mark, see ``word_borders``), and ``first_pieces`` the position of each word's first
-    piece. A piece of white space is of no length, and ``word_index`` is ``NO_WORD`` where no word
+    `ids`, `begins`, `ends` and `word_index` have one entry for each word-piece;
+    `word_begins` and `word_ends` one for each word (a run of letters and digits, or one
+    punctuation mark, see `word_borders`), and `first_pieces` the position of each word's first
+    piece. A piece of white space is of no length, and `word_index` is `NO_WORD` where no word
     follows it.
     """
 
@@ -63,11 +63,11 @@ class WindowTokenizer:
     WordPiece (BERT, DistilBERT), byte-level BPE (RoBERTa) and Unigram (ALBERT).
 
     Args:
-        tokenizer: a ``tokenizers.Tokenizer``; its settings are changed in place.
+        tokenizer: a `tokenizers.Tokenizer`; its settings are changed in place.
 
     Raises:
-        ModelPackageError: the tokenizer lacks ``[CLS]`` and ``[SEP]`` or ``<s>`` and ``</s>``, a
-            token for padding, or WordPiece's ``[UNK]``.
+        ModelPackageError: the tokenizer lacks `[CLS]` and `[SEP]` or `<s>` and `</s>`, a
+            token for padding, or WordPiece's `[UNK]`.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -87,7 +87,7 @@ class WindowTokenizer:
 
     @classmethod
     def from_file(cls, path: Path) -> WindowTokenizer:
-        """Reads a ``tokenizer.json``.
+        """Reads a `tokenizer.json`.
 
         Raises:
             ModelPackageError: the file is missing or is not a tokenizer.
@@ -189,7 +189,7 @@ def _columns(encoding: Encoding) -> EncodedWindow:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Word-pieces ``[begin, end)`` of a window; it decides ``[decides_from, decides_to)``."""
+    """Word-pieces `[begin, end)` of a window; it decides `[decides_from, decides_to)`."""
 
     begin: int
     end: int

@@ -3,7 +3,7 @@
 BERT's pre-tokenizer cuts a text into words (a run of letters and digits, or one punctuation mark)
 before it cuts words into pieces. Byte-level BPE (RoBERTa) keeps runs of marks together and parts
 letters from digits; Metaspace (ALBERT) cuts at white space only. Here a word begins where BERT's
-would, as far as a piece begins there too: ``)."`` in one piece is one word. Offsets count code
+would, as far as a piece begins there too: `)."` in one piece is one word. Offsets count code
 points. Knows nothing of ids.
 """
 
@@ -49,16 +49,16 @@ def group_pieces(
 ) -> tuple[Int32Array, Int32Array]:
     """The word of each piece, and its offsets without the white space at its ends.
 
-    A piece of white space alone that begins a unit (``Ġ``, ``▁``) is the first piece of the word
+    A piece of white space alone that begins a unit (`Ġ`, `▁`) is the first piece of the word
     after it: there the model has the word's tag. Any other is of no word.
 
     Args:
         text: what was tokenized.
         offsets: begin and end of each piece in it, white space included or not.
-        units: the tokenizer's own unit of each piece (``word_ids``).
+        units: the tokenizer's own unit of each piece (`word_ids`).
 
     Returns:
-        ``(pieces,)`` number of the word, ``NO_WORD`` for none, and ``(pieces, 2)`` offsets.
+        `(pieces,)` number of the word, `NO_WORD` for none, and `(pieces, 2)` offsets.
     """
     words = np.full(len(offsets), NO_WORD, dtype=np.int32)
     trimmed = np.zeros((len(offsets), 2), dtype=np.int32)

@@ -1,4 +1,4 @@
-"""The shape of an encoder, read from ``config.json``, and the refusal of every other one.
+"""The shape of an encoder, read from `config.json`, and the refusal of every other one.
 
 Without torch, so that the driver can refuse a model before Spark starts.
 """
@@ -22,10 +22,10 @@ _FIXED = (("position_embedding_type", "absolute"), ("is_decoder", False))
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """The numbers of ``config.json`` that decide what the network computes.
+    """The numbers of `config.json` that decide what the network computes.
 
-    ``num_hidden_groups`` of layers have weights of their own (as many as there are layers but in
-    ALBERT), and each passes the ``inner_group_num`` layers of its group.
+    `num_hidden_groups` of layers have weights of their own (as many as there are layers but in
+    ALBERT), and each passes the `inner_group_num` layers of its group.
     """
 
     model_type: str
@@ -64,7 +64,7 @@ class EncoderConfig:
 
     @classmethod
     def from_file(cls, path: Path) -> EncoderConfig:
-        """Reads ``config.json``.
+        """Reads `config.json`.
 
         Raises:
             ModelPackageError: it is not an encoder of one of the families with learned absolute

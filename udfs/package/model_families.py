@@ -1,8 +1,8 @@
 """The families of encoders that the Torch engine runs, as one table: a new family is one entry.
 
 All of them are the Transformer of BERT (layer norm after each half of a layer); they differ in the
-keys of ``config.json``, in the names of their tensors and in the few numbers that
-``encoder_config`` reads. Names and keys are those of the Hugging Face library. Without torch.
+keys of `config.json`, in the names of their tensors and in the few numbers that
+`encoder_config` reads. Names and keys are those of the Hugging Face library. Without torch.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ class Family:
     """One family.
 
     Args:
-        model_type: what ``config.json`` calls it.
-        architecture: the class of ``transformers`` that opens its token classifiers.
+        model_type: what `config.json` calls it.
+        architecture: the class of `transformers` that opens its token classifiers.
         prefix: of all tensors but the head's.
-        layer_prefix: of a layer's tensors; ``{0}`` is the number of its group (its own number where
-            layers share no weights), ``{1}`` its place in the group.
+        layer_prefix: of a layer's tensors; `{0}` is the number of its group (its own number where
+            layers share no weights), `{1}` its place in the group.
         layer: what a layer is made of, in our words → name in the file.
         projection: the tensor between embeddings and layers, where they differ in size.
-        keys: numbers of ``encoder_config.EncoderConfig`` → key of ``config.json``, where it has
+        keys: numbers of `encoder_config.EncoderConfig` → key of `config.json`, where it has
             another name.
-        constants: numbers that this family does not write into ``config.json``.
-        activation_key: where the name of the activation stands, and ``activation`` what it is where
+        constants: numbers that this family does not write into `config.json`.
+        activation_key: where the name of the activation stands, and `activation` what it is where
             that is missing.
         dropout_keys: chances of dropout, for training.
         positions_after_padding: whether the first position is the padding's number plus one.

@@ -1,6 +1,6 @@
 """What a model package is: one folder, checked byte by byte before anything in it is used.
 
-``ner_model.json`` names the labels, the window rule and the sha256 of every file. ``training``
+`ner_model.json` names the labels, the window rule and the sha256 of every file. `training`
 writes packages, executors read them; both through this module. Nothing is unpickled, no code in
 a package is run. It does not know how the weights are used.
 """
@@ -44,16 +44,16 @@ NAME_RULE = "must be 1 to 200 letters, digits, spaces and . : + @ ( ) / - _"
 
 @dataclass(frozen=True, slots=True)
 class ModelManifest:
-    """The contents of ``ner_model.json``.
+    """The contents of `ner_model.json`.
 
-    ``labels`` are the tags in the order of the output columns, ``label_scheme`` their kind,
-    ``decoding`` how the tags of a window are chosen.
-    ``max_wordpieces`` counts ``[CLS]`` and ``[SEP]``; ``overlap`` is what two pieces of a longer
-    window share. ``files`` maps each file name to its sha256. ``calibration`` makes probabilities
-    of mentions' scores. ``kind`` says what runs it; where that is spaCy, the tags are plain labels
-    and there are no word-pieces to count. ``learnt_from`` are the models that taught this one or
+    `labels` are the tags in the order of the output columns, `label_scheme` their kind,
+    `decoding` how the tags of a window are chosen.
+    `max_wordpieces` counts `[CLS]` and `[SEP]`; `overlap` is what two pieces of a longer
+    window share. `files` maps each file name to its sha256. `calibration` makes probabilities
+    of mentions' scores. `kind` says what runs it; where that is spaCy, the tags are plain labels
+    and there are no word-pieces to count. `learnt_from` are the models that taught this one or
     that it began as, and theirs in turn: role, name, fingerprint and training_data_digest of each.
-    It, ``scores`` and ``base_model`` inform and change no result.
+    It, `scores` and `base_model` inform and change no result.
     """
 
     name: str
@@ -108,7 +108,7 @@ class ModelManifest:
 class ModelPackage:
     """A package whose files were checked: from the command line to the workers it has this type.
 
-    ``address`` is ``models:/NAME/VERSION`` where it came from a registry.
+    `address` is `models:/NAME/VERSION` where it came from a registry.
     """
 
     folder: Path
@@ -117,7 +117,7 @@ class ModelPackage:
 
 
 def is_name(name: str) -> bool:
-    """Whether a model may have this name, see ``NAME_RULE``."""
+    """Whether a model may have this name, see `NAME_RULE`."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -146,12 +146,12 @@ def check_export(folder: Path) -> None:
 
 
 def write_manifest(folder: Path, manifest: ModelManifest) -> None:
-    """Writes ``ner_model.json`` into a folder whose other files are complete."""
+    """Writes `ner_model.json` into a folder whose other files are complete."""
     (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
 
 
 def manifest_text(manifest: ModelManifest) -> str:
-    """The contents of ``ner_model.json``."""
+    """The contents of `ner_model.json`."""
     return json.dumps(asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -193,7 +193,7 @@ def _check_file(folder: Path, name: str, expected: str) -> None:
 
 
 def read_manifest(folder: Path) -> ModelManifest:
-    """What the manifest of a package says, its files not looked at: see ``load_manifest``.
+    """What the manifest of a package says, its files not looked at: see `load_manifest`.
 
     Raises:
         ModelPackageError: there is none, or it is damaged.

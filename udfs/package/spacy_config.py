@@ -1,4 +1,4 @@
-"""Which pipelines of spaCy this project runs: the shape of ``config.json`` in a package of theirs.
+"""Which pipelines of spaCy this project runs: the shape of `config.json` in a package of theirs.
 
 A configuration of spaCy names functions, and installed packages may add any to its registry. Here
 stands the list of what a package may name: spaCy's own, none of which reads a file, fetches
@@ -50,9 +50,9 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 @dataclass(frozen=True)
 class SpacyConfig:
-    """What builds a pipeline: spaCy's sections ``nlp`` and ``components``.
+    """What builds a pipeline: spaCy's sections `nlp` and `components`.
 
-    ``names`` are labels of the recogniser → names that mentions get instead.
+    `names` are labels of the recogniser → names that mentions get instead.
     """
 
     nlp: Mapping[str, Any]
@@ -68,7 +68,7 @@ class SpacyConfig:
 
     @classmethod
     def from_file(cls, path: Path) -> SpacyConfig:
-        """Reads and checks ``config.json``.
+        """Reads and checks `config.json`.
 
         Raises:
             ModelPackageError: it is damaged, or names what is not in the list.
@@ -119,7 +119,7 @@ def _fault(nlp: object, components: object, names: object) -> str | None:
 
 
 def _named(section: object) -> Iterator[tuple[str, object]]:
-    """Every ``@registry`` key below a section, with what it names."""
+    """Every `@registry` key below a section, with what it names."""
     if isinstance(section, Mapping):
         for key, value in section.items():
             if str(key).startswith("@"):

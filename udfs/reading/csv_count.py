@@ -1,6 +1,6 @@
 """How many records a CSV file holds and how many bytes of content, without parsing it.
 
-The check on ``csv_records``: it knows nothing of fields. Quotes come in pairs in RFC 4180, so
+The check on `csv_records`: it knows nothing of fields. Quotes come in pairs in RFC 4180, so
 what stands between every second pair of them is structure: commas and ends of rows. All else is
 content, and each byte of it has to arrive in a record.
 """

@@ -71,7 +71,7 @@ def open_csv(path: Path) -> BinaryIO:
 
 
 def read_header(path: Path) -> tuple[str, ...]:
-    """The names in a file's first row; a name that is empty becomes ``_c0`` (its place).
+    """The names in a file's first row; a name that is empty becomes `_c0` (its place).
 
     Raises:
         InputError: the file is empty or damaged, or its first row is no header.
@@ -91,7 +91,7 @@ def read_header(path: Path) -> tuple[str, ...]:
 
 
 def header_size(path: Path) -> int:
-    """The content of a file's first row in bytes, as ``SourceRecord.size`` counts it."""
+    """The content of a file's first row in bytes, as `SourceRecord.size` counts it."""
     return _size(_first_row(path))[0]
 
 
@@ -106,7 +106,7 @@ def read_records(path: Path, width: int) -> Iterator[SourceRecord]:
     """The records behind a header, in the order of the file; blank lines are none.
 
     An empty field is null: CSV has no other way to write it. A record that cannot be read is
-    refused with the reason. If that is one of ``FATAL``, it is the last.
+    refused with the reason. If that is one of `FATAL`, it is the last.
     """
     number, line, fault = 0, 1, None
     reader = _reader(path)
@@ -133,7 +133,7 @@ def read_records(path: Path, width: int) -> Iterator[SourceRecord]:
 def csv_batches(
     batches: Iterable[pa.RecordBatch], paths: Sequence[str], width: int
 ) -> Iterator[pa.RecordBatch]:
-    """``id``, a place in ``paths`` → ``source_records.record_schema`` rows of that file."""
+    """`id`, a place in `paths` → `source_records.record_schema` rows of that file."""
     for batch in batches:
         for index in batch.column("id"):
             yield from to_batches(read_records(Path(paths[index.as_py()]), width), width)

@@ -1,7 +1,7 @@
 """What a record read from a file of notes is, and how records become Arrow batches.
 
 A record is whole or it is refused: a refused one has a reason and a place, and no field of it
-leaves the worker. This module does not know formats of files (``csv_records``, ``text_files``).
+leaves the worker. This module does not know formats of files (`csv_records`, `text_files`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ NOT_UTF8 = "the bytes are not UTF-8"
 class SourceRecord(NamedTuple):
     """One record of a file, with its place in it.
 
-    ``row`` counts records from 1 (a header is none), ``line`` is the line that it begins in, where
-    the file has lines. ``size`` is its content in bytes, as an independent counter sees it.
-    ``reason`` is null for a good record; ``fields`` is null for a refused one.
+    `row` counts records from 1 (a header is none), `line` is the line that it begins in, where
+    the file has lines. `size` is its content in bytes, as an independent counter sees it.
+    `reason` is null for a good record; `fields` is null for a refused one.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""What Spark NLP says of the rows of ``spark_nlp_rows`` → predictions, by the rules of Torch's."""
+"""What Spark NLP says of the rows of `spark_nlp_rows` → predictions, by the rules of Torch's."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def rows_to_predictions(
     scheme: LabelScheme,
     calibration: ScoreCalibration = UNCALIBRATED,
 ) -> Iterator[pa.RecordBatch]:
-    """Tagged rows → one row of ``arrow_schemas.PREDICTION`` for each window.
+    """Tagged rows → one row of `arrow_schemas.PREDICTION` for each window.
 
     Args:
-        batches: the columns of ``TO_TAG`` but ``slots`` and ``pieces``, then ``tagged`` (the slots
-            that have a tag) and ``probabilities`` (of every tag, for each of those, end to end).
+        batches: the columns of `TO_TAG` but `slots` and `pieces`, then `tagged` (the slots
+            that have a tag) and `probabilities` (of every tag, for each of those, end to end).
         scheme: the model's tags, in the order of the probabilities.
         calibration: what is done with the scores of mentions.
 
@@ -68,7 +68,7 @@ def _spans(
 
 
 def _of_words(row: dict[str, Any], n_tags: int) -> NDArray[np.float64]:
-    """``(words, tags)``: each word's probabilities, from the slot that decides it."""
+    """`(words, tags)`: each word's probabilities, from the slot that decides it."""
     deciders = np.array(row["deciders"])
     slots = np.full((deciders.max() + 1, n_tags), np.nan)
     tagged = np.array(row["tagged"], dtype=np.int64)

@@ -2,12 +2,12 @@
 
 Spark NLP gets our words instead of finding its own, so that both engines read the same word-pieces
 and our offsets never meet a JVM string: a word is known by its slot, the number of its place in the
-row. ``pipelines/scoring/spark_nlp_engine.py`` makes annotations of the slots,
-``spark_nlp_answers.py`` spans of what comes back; offsets travel beside them, in code points. A row
+row. `pipelines/scoring/spark_nlp_engine.py` makes annotations of the slots,
+`spark_nlp_answers.py` spans of what comes back; offsets travel beside them, in code points. A row
 holds the pieces of windows of about the same length, one batch of the model.
 
 What it must know of Spark NLP 5.5: it reads a word by the vocabulary alone when told that case
-matters (longest match first, ``##`` inside a word), so a word is handed over as its word-pieces
+matters (longest match first, `##` inside a word), so a word is handed over as its word-pieces
 spell it. It cannot be given the rest of a word in which a piece begins: unknown tokens stand there,
 as many as the rest has, so that all others keep their positions. They decide nothing.
 """
@@ -61,7 +61,7 @@ TO_TAG = _schema(
 
 @dataclass(frozen=True, slots=True)
 class WindowRule:
-    """How windows are read: the ``tokenizer.json`` (zlib), the longest piece, the overlap."""
+    """How windows are read: the `tokenizer.json` (zlib), the longest piece, the overlap."""
 
     tokenizer: bytes = field(repr=False)
     max_wordpieces: int
@@ -72,7 +72,7 @@ class WindowRule:
 def windows_to_rows(
     batches: Iterable[pa.RecordBatch], rule: WindowRule
 ) -> Iterator[pa.RecordBatch]:
-    """``window_hash, text`` → rows of ``TO_TAG``; every window stands in one row."""
+    """`window_hash, text` → rows of `TO_TAG`; every window stands in one row."""
     reader = _reader(rule)
     for batch in batches:
         hashes = batch.column("window_hash").to_pylist()
@@ -91,8 +91,8 @@ def windows_to_rows(
 class _Window:
     """One window, ready for a row: its words, and which word stands in which slot of which piece.
 
-    ``slots`` are the words of its pieces end to end, ``pieces`` how many of them each piece has,
-    ``deciders`` for each word the slot that decides it, counted from the window's first.
+    `slots` are the words of its pieces end to end, `pieces` how many of them each piece has,
+    `deciders` for each word the slot that decides it, counted from the window's first.
     """
 
     window_hash: str
@@ -190,7 +190,7 @@ def _groups(windows: list[_Window], tokens_per_row: int) -> Iterator[list[_Windo
 
 
 class _Row:
-    """The columns of ``TO_TAG`` for some windows; slots are counted through the row."""
+    """The columns of `TO_TAG` for some windows; slots are counted through the row."""
 
     def __init__(self, windows: Sequence[_Window]) -> None:
         self.window_hash = [w.window_hash for w in windows]

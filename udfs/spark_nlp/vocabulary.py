@@ -1,4 +1,4 @@
-"""The vocabulary of a ``tokenizer.json``, for an engine that spells word-pieces by itself."""
+"""The vocabulary of a `tokenizer.json`, for an engine that spells word-pieces by itself."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def read_vocabulary(tokenizer: str) -> list[str]:
     """The word-pieces of a tokenizer, by id.
 
     Args:
-        tokenizer: the text of a ``tokenizer.json``.
+        tokenizer: the text of a `tokenizer.json`.
 
     Raises:
-        ModelPackageError: it is not BERT's word-piece vocabulary (``##`` inside words, ``[UNK]``
+        ModelPackageError: it is not BERT's word-piece vocabulary (`##` inside words, `[UNK]`
             for what it cannot spell), or its ids have gaps.
     """
     try:

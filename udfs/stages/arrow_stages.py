@@ -1,7 +1,7 @@
 """The three stages that Spark runs in Python workers, as functions from Arrow batches to batches.
 
 Each reads its columns by name, works on plain Python values and builds its rows through
-``arrow_schemas.to_batch``. None of them imports pyspark: ``pipelines`` wraps them, tests call them.
+`arrow_schemas.to_batch`. None of them imports pyspark: `pipelines` wraps them, tests call them.
 No exception that leaves this module holds text: only note ids, hashes and class names.
 """
 
@@ -27,7 +27,7 @@ ROWS_PER_BATCH = 10_000
 
 
 class WindowClassifier(Protocol):
-    """What scores windows; an isolated one (see ``isolation``) answers for a broken window, too."""
+    """What scores windows; an isolated one (see `isolation`) answers for a broken window, too."""
 
     def predict(
         self, texts: Sequence[str]
@@ -37,7 +37,7 @@ class WindowClassifier(Protocol):
 
 
 def segment_batches(batches: Iterable[pa.RecordBatch], key: bytes) -> Iterator[pa.RecordBatch]:
-    """``note_id, text`` → one row of ``arrow_schemas.WINDOW`` for each window."""
+    """`note_id, text` → one row of `arrow_schemas.WINDOW` for each window."""
     hash_text = keyed_hash(key)
     for batch in batches:
         notes = zip(batch.column("note_id"), batch.column("text"), strict=True)
@@ -63,7 +63,7 @@ def classify_batches(
     buffer_windows: int,
     buffer_characters: int = 4_000_000,
 ) -> Iterator[pa.RecordBatch]:
-    """``window_hash, text`` → one row of ``arrow_schemas.PREDICTION`` for each window.
+    """`window_hash, text` → one row of `arrow_schemas.PREDICTION` for each window.
 
     Windows are collected across batches until the buffer is full, so that the classifier can sort
     many of them by length whatever size Spark's batches have.
@@ -118,10 +118,10 @@ def _span_row(span: Span) -> dict[str, object]:
 def annotate_batches(
     batches: Iterable[pa.RecordBatch], settings: AnnotationSettings
 ) -> Iterator[pa.RecordBatch]:
-    """``note_id, text, windows`` → one row of ``arrow_schemas.ANNOTATED_NOTE`` for each note.
+    """`note_id, text, windows` → one row of `arrow_schemas.ANNOTATED_NOTE` for each note.
 
-    ``windows`` is an array of structs (begin, end, spans, wordpieces, unread_characters), null
-    where a note has none; ``spans`` is null where a window has no prediction, which is an error.
+    `windows` is an array of structs (begin, end, spans, wordpieces, unread_characters), null
+    where a note has none; `spans` is null where a window has no prediction, which is an error.
     """
     for batch in batches:
         rows = [

@@ -34,9 +34,9 @@ def find_faults(
 
     Args:
         text: the note.
-        windows: ``(begin, end, window_hash)`` of all its windows, in any order; None: not known,
+        windows: `(begin, end, window_hash)` of all its windows, in any order; None: not known,
             so that neither they nor what they cover is judged.
-        entities: ``(begin, end, text)`` of its entities.
+        entities: `(begin, end, text)` of its entities.
         hash_text: the keyed hash that the windows were made with.
 
     Returns:
@@ -64,10 +64,10 @@ def _written(text: str) -> int:
 
 
 def check_batches(batches: Iterable[pa.RecordBatch], key: bytes) -> Iterator[pa.RecordBatch]:
-    """``note_id, text, windows, entities, …`` → ``arrow_schemas.CHECKED_NOTE``, one row for each
+    """`note_id, text, windows, entities, …` → `arrow_schemas.CHECKED_NOTE`, one row for each
     note.
 
-    ``windows`` is an array of structs (begin, end, window_hash) or null, ``entities`` one of
+    `windows` is an array of structs (begin, end, window_hash) or null, `entities` one of
     (begin, end, text); all other columns pass through.
     """
     hash_text = keyed_hash(key)

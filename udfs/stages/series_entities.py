@@ -1,8 +1,8 @@
 """Texts → their entities, for a function in SQL: series of texts in, series of entity lists out.
 
-It is the production path (``segment_note``, distinct windows, ``annotate_note``) without the tables
+It is the production path (`segment_note`, distinct windows, `annotate_note`) without the tables
 around it, so that a query finds the entities that the main job writes. Windows are scored once in a
-buffer of many notes. It knows no Spark; ``pipelines.sql_functions`` makes a SQL function of it.
+buffer of many notes. It knows no Spark; `pipelines.sql_functions` makes a SQL function of it.
 No exception that leaves this module holds text.
 """
 
@@ -19,7 +19,7 @@ from udfs.errors import ClinspanError, PredictionError
 from udfs.spans import Classifier, WindowPrediction
 from udfs.text.segmentation import segment_note
 
-# What a query gets of an entity: the fields of ``EntityRow`` that need no id of the note.
+# What a query gets of an entity: the fields of `EntityRow` that need no id of the note.
 FIELDS = ("begin", "end", "text", "label", "score")
 # The first buffer is small and each is twice the one before, so that a query with a LIMIT shows its
 # first rows soon and a long one scores large, well sorted batches.
@@ -42,12 +42,12 @@ def entities_of_texts(
 
     Args:
         batches: texts; a null text gives null, a blank one an empty list.
-        classifier: scores distinct windows, at most ``buffer_windows`` at a time.
+        classifier: scores distinct windows, at most `buffer_windows` at a time.
         settings: names and filters.
         buffer_windows: windows that are collected before they are scored.
 
     Yields:
-        series of lists of dicts with ``FIELDS``; all series together as long as all batches.
+        series of lists of dicts with `FIELDS`; all series together as long as all batches.
 
     Raises:
         PredictionError: the texts cannot be read, or the model failed on them.

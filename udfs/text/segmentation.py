@@ -5,7 +5,7 @@ order, begin and end with a character that is not white space, and cover every c
 not white space. Every border is decided by the two lines or the few words around it, so that a
 paragraph copied into another note gives the same windows there. All offsets are code points.
 
-It knows text only: no tokenizer, no model. The cues are in ``segmentation_cues.py``.
+It knows text only: no tokenizer, no model. The cues are in `segmentation_cues.py`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def segment_note(text: str) -> list[tuple[int, int]]:
         text: the raw note, of any length; control characters and all.
 
     Returns:
-        ``(begin, end)`` of each window, half-open code point offsets, in order. Empty for a
+        `(begin, end)` of each window, half-open code point offsets, in order. Empty for a
         note of white space only.
     """
     windows: list[tuple[int, int]] = []

@@ -1,7 +1,7 @@
 """The cues of the segmenter, as data: abbreviations, list markers, headings, line shapes.
 
-``segmentation.py`` holds the algorithm. Everything here is language: extend it by evidence, and
-raise ``SEGMENTATION_VERSION`` there when a change moves a border.
+`segmentation.py` holds the algorithm. Everything here is language: extend it by evidence, and
+raise `SEGMENTATION_VERSION` there when a change moves a border.
 """
 
 # Look-alike dashes and quotes are cues here (RUF001); word lists read best as words (SIM905).

@@ -1,7 +1,7 @@
 """Keyed hashes of text: equal texts give equal hashes, and without the key nobody can test a guess.
 
 HMAC-SHA256 over the UTF-8 bytes, in hex. The key reaches a worker inside a closure, never in a
-column, a setting or a query. ``pipelines.source.note_source`` computes the same in the JVM.
+column, a setting or a query. `pipelines.source.note_source` computes the same in the JVM.
 """
 
 from __future__ import annotations

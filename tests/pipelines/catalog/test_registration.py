@@ -93,7 +93,7 @@ def root(spark, tmp_path_factory: pytest.TempPathFactory) -> TableRoot:
 
 @pytest.fixture(scope="module")
 def views(spark, root: TableRoot) -> Iterator[str]:
-    """The tables and views of the root in a schema, each with the prefix ``c_``."""
+    """The tables and views of the root in a schema, each with the prefix `c_`."""
     entries = register_tables(spark, root.path, Names("clinspan_views", "c_"))
     assert {entry.state for entry in entries} == {"new"}
     assert [entry.name for entry in entries] == [

@@ -9,7 +9,7 @@ from pipelines.forecast.text_growth import GROUPS, Estimate, TextSample
 
 
 def sample_of(patients: list[list[str]], share: float, seed: int = 0) -> TextSample:
-    """The sample that holds each patient's notes with a probability of ``share``."""
+    """The sample that holds each patient's notes with a probability of `share`."""
     dice = random.Random(seed)
     sizes = dict.fromkeys(range(GROUPS), 0.0)
     totals = dict(sizes)

@@ -36,7 +36,7 @@ def plan(tmp_path: Path, fake_engine) -> RunPlan:
 
 
 def run(spark, plan: RunPlan, notes: Sequence[Note], **source: object) -> RunRecord:
-    """A run over a file with only these notes: ``note_id, text, storetime, gone``."""
+    """A run over a file with only these notes: `note_id, text, storetime, gone`."""
     lines = [
         json.dumps({"note_id": i, "text": text, "storetime": time, "gone": gone})
         for i, text, time, gone in notes

@@ -82,7 +82,7 @@ def test_the_inference_stage_has_as_many_partitions_for_each_slot() -> None:
     ],
 )
 def test_notes_of_few_partitions_are_spread(spark, count: int, partitions: int, used: int) -> None:
-    """Whatever ``partitions`` says, these rows are in one: what comes out shows what was done."""
+    """Whatever `partitions` says, these rows are in one: what comes out shows what was done."""
     notes = spark.range(0, 300, 1, 1).select(F.col("id").cast("string").alias("note_id"))
     given = spread(notes, count, partitions, slots=3)
     assert given.select(F.spark_partition_id()).distinct().count() == used

@@ -59,7 +59,7 @@ def test_every_check_has_a_view_and_a_name_of_its_own() -> None:
 
 
 class Broken:
-    """Rows of all tables; ``add`` puts in one more note, whose rows a case then breaks."""
+    """Rows of all tables; `add` puts in one more note, whose rows a case then breaks."""
 
     def __init__(self, tables) -> None:
         self.rows: Rows = {
@@ -82,7 +82,7 @@ class Broken:
         self.rows["runs"].append(self.run | {"run_id": run_id} | changes)
 
     def add(self, note_id: str, *checks: str, shown: str | None = None) -> Rows:
-        """A copy of note ``a``, which these checks will find, under its id or under ``shown``."""
+        """A copy of note `a`, which these checks will find, under its id or under `shown`."""
         copy: Rows = {}
         for name in ("entities", "processed_notes", "note_windows"):
             copy[name] = [row | {"note_id": note_id} for row in self.model[name]]

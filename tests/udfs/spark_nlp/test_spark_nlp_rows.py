@@ -1,6 +1,6 @@
 """What Spark NLP is given and what is made of its answers, against the Torch engine; no JVM.
 
-``SparkNlp`` here does with a row what Spark NLP 5.5 does: it splits every word by the vocabulary,
+`SparkNlp` here does with a row what Spark NLP 5.5 does: it splits every word by the vocabulary,
 longest match first, and tags it as the model tags its first word-piece.
 """
 
@@ -45,7 +45,7 @@ Score = Callable[[list[int]], np.ndarray]
 
 
 class SparkNlp:
-    """Tags rows; ``score`` gives the probabilities of every tag for the word-pieces of a piece."""
+    """Tags rows; `score` gives the probabilities of every tag for the word-pieces of a piece."""
 
     def __init__(self, package: Path, score: Score) -> None:
         pieces = read_vocabulary((package / "tokenizer.json").read_text(encoding="utf-8"))
