@@ -16,7 +16,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 WORKERS := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lane test-slow test-integration test-faults soak stored bench spark-nlp check docs lint-fix train lock audit dist clean
+.PHONY: help setup demo quick test test-all test-rest test-whole test-slow test-integration test-faults test-planted soak stored bench spark-nlp check docs lint-fix train lock audit dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -32,27 +32,46 @@ demo: setup ## extract the entities of samples/notes.jsonl into build/demo
 	@$(VENV)/bin/spark-submit jobs/extract_entities.py --notes samples/notes.jsonl --output build/demo \
 		--show-entities 20
 
-test: setup $(if $(filter spark4,$(LANE)),,check) ## check, then run every test on both lanes (LANE=default or spark4: on one)
-	@for lane in $(or $(LANE),$(LANES)); do \
-		echo "Tests of lane $$lane"; $(MAKE) --no-print-directory LANE=$$lane test-lane || exit 1; done
+quick: setup ## the tests without Spark and training, and lint: below a minute
+	@.venv/bin/ruff check .
+	@$(PYTEST) tests --quick --hypothesis-profile quick --numprocesses $(WORKERS)
+
+test: setup $(if $(filter spark4,$(LANE)),,check) ## checks, and the tests of the default lane (LANE=spark4: of the other)
+	@$(LANE_TESTS)
+
+test-all: test test-rest ## all that CI needs: `test`, whole runs, and the other lane
+
+# What `test-all` adds to `test`. Whole runs take half of the time and are run on the default lane;
+# those that another Spark may end otherwise on both.
+test-rest:
+	@$(MAKE) --no-print-directory test-whole
+	@$(MAKE) --no-print-directory LANE=spark4 test-whole WHOLE='whole and both_lanes and $(OTHERS)'
+	@$(MAKE) --no-print-directory LANE=spark4 test
+
+OTHERS := not slow and not integration and not faults
+WHOLE = whole and $(OTHERS)
+
+test-whole: setup ## whole runs over real tables (LANE=spark4: on the other lane)
+	@$(LANE_TESTS) -m '$(WHOLE)'
 
 # udfs/, training/ and these jobs never import Spark, and the locks agree but for Spark's packages
 # (tests hold both): on the second lane their tests would only repeat themselves.
 WITHOUT_SPARK := adapt_encoder average_models calibrate_model fine_tune_ner score_model
 ONCE := $(if $(filter spark4,$(LANE)),--ignore=tests/udfs --ignore=tests/training \
-	$(WITHOUT_SPARK:%=--ignore=tests/jobs/test_%.py))
-
-test-lane: setup
-	@$(PYTEST) $(ONCE) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	--ignore=tests/test_docs.py --ignore=tests/test_layering.py $(WITHOUT_SPARK:%=--ignore=tests/jobs/test_%.py))
+LANE_TESTS = $(PYTEST) $(ONCE) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup ## the tests that take minutes: all shared notes with the shipped model
-	@$(PYTEST) -m slow
+	@$(PYTEST) -m slow --timeout 3600
 
 test-integration: setup ## the tests that start clusters: standalone, GPU scheduling, Spark Connect
-	@$(PYTEST) -m integration
+	@$(PYTEST) -m integration --timeout 3600
 
 test-faults: setup ## kill, damage and fill up what a run needs; prints a list of faults with results
-	@$(PYTEST) -m faults
+	@$(PYTEST) -m faults --timeout 3600
+
+test-planted: setup ## plant small faults in a copy of the code and see whether the tests catch them
+	@$(VENV)/bin/python tests/faults/plant_faults.py $(PLANTED)
 
 soak: setup ## NOTES=100000 invented notes in ten days through the main job, killed every few minutes
 	@$(VENV)/bin/python tests/soak/run_soak.py --notes $(or $(NOTES),100000) $(SOAK)

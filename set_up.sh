@@ -87,6 +87,25 @@ install_torch() {
     uv_install --constraints "$lock" "$torch"
 }
 
+# pyspark is published as sources only. uv would build it anew for each environment, and keep a
+# gigabyte each time; built once for each version into the user's cache, all environments share it.
+spark_wheel() {
+    cache=${XDG_CACHE_HOME:-${HOME:-$PWD/$venv}/.cache}/clinspan/wheels
+    requirement=$(sed -n '/^pyspark==/,/[^\\]$/p' "$lock")
+    built=$cache/$(printf '%s' "$requirement" | digest)
+    if [ ! -d "$built" ]; then
+        mkdir -p "$cache"
+        draft=$(mktemp -d "$cache/draft.XXXXXX")
+        printf '%s\n' "$requirement" >"$draft/requirement.txt"
+        $venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-cache-dir --no-deps \
+            --no-build-isolation --require-hashes --requirement "$draft/requirement.txt" \
+            --wheel-dir "$draft" >&2 || { rm -rf "$draft"; fail "pyspark could not be built"; }
+        # Another set-up may have been quicker.
+        if [ -d "$built" ]; then rm -rf "$draft"; else mv "$draft" "$built"; fi
+    fi
+    ls "$built"/pyspark-*.whl
+}
+
 build_environment() {
     python=$(find_python)
     echo "Building $venv from the locks (a minute or two the first time)"
@@ -97,7 +116,11 @@ build_environment() {
     # uv does not read pip's settings: hand on a mirror that is named there.
     mirror=${PIP_INDEX_URL:-$($venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
     [ -z "$mirror" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$mirror}"
-    uv_install --require-hashes --build-constraints "$lock" --requirement "$lock"
+    sed '/^pyspark==/,/[^\\]$/d' "$lock" >$venv/without_pyspark.txt
+    uv_install --no-deps --require-hashes --build-constraints "$lock" \
+        --requirement $venv/without_pyspark.txt
+    wheel=$(spark_wheel)
+    uv_install --no-deps "$wheel"
     install_torch
     # `compat` puts this folder itself on the path. The default would install a finder, and that loses
     # to any folder called `conf` which another package left in site-packages.

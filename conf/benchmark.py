@@ -24,7 +24,7 @@ Package = Annotated[
 
 
 class BenchmarkSettings(BaseModel):
-    """Everything that a benchmark needs; paths are relative to where it is started."""
+    """Everything that a benchmark needs; paths are relative to the working directory."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,8 +45,8 @@ def load_benchmark(path: Path, overrides: Sequence[str] = ()) -> BenchmarkSettin
     """Reads the settings of a benchmark.
 
     Args:
-        path: a YAML file that says them all.
-        overrides: `key=value` texts that count more than the file.
+        path: a YAML file that sets every key.
+        overrides: `key=value` texts that override the file.
 
     Raises:
         SettingsError: the file is missing, or a value is impossible.

@@ -10,10 +10,10 @@ from conf.strict_yaml import parse_mapping
 
 
 def load_entity_types() -> dict[str, str]:
-    """Return {label in lower case: entity type}.
+    """Returns {label in lower case: entity type}.
 
-    Labels are matched without regard to case and an unknown label is its own type in lower case,
-    so look one up as `types.get(label.lower(), label.lower())`.
+    Case does not matter in a label, and an unknown label is its own type in lower case: look a
+    label up as `types.get(label.lower(), label.lower())`.
     """
     name = "entity_types.yaml"
     return _invert(

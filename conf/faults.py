@@ -1,8 +1,8 @@
 """Says what is wrong with settings: the key, its value, where it came from, the rule and the mend.
 
-Owns: SettingsError and the wording of its lines. A rule's words are the `description` of the
-field, its mend the field's first example. Does not know which settings exist: it walks whatever
-models it is given.
+Owns: SettingsError and the wording of its lines. The words of a rule are the field's
+`description`, and its mend is the field's first example. Does not know which settings exist: it
+walks whatever models it is given.
 """
 
 import json
@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 LONGEST_VALUE = 80
 RULE = "setting_rule"  # the error type of a validator that words its rule and mend itself
 HIDDEN = "(hidden)"
-SECRET_WORDS = ("security", "key", "secret", "password")  # the hash key itself may stand there
+SECRET_WORDS = ("security", "key", "secret", "password")  # their value may be the hash key itself
 
 
 class SettingsError(ValueError):
@@ -29,18 +29,18 @@ class SettingsError(ValueError):
 
 
 def section_class(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the model of a field that is a section, None for a plain setting."""
+    """Returns the model of a field that is a section, None for a plain setting."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def fields_by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Return the fields of one section by the names that YAML uses."""
+    """Returns the fields of one section by the names that YAML uses."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def walk_settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Yield (dotted key, field) of every section and setting, in order."""
+    """Yields (dotted key, field) of every section and setting, in order."""
     for key, field in fields_by_key(model).items():
         yield prefix + key, field
         section = section_class(field)
@@ -54,7 +54,7 @@ def describe_faults(
     values: Mapping[str, Any],
     origins: Mapping[str, str],
 ) -> list[str]:
-    """Return one line per wrong key; the branches of a union that all failed are one fault."""
+    """Returns one line per wrong key; a union whose branches all failed counts as one fault."""
     fields = dict(walk_settings(model))
     lines: dict[str, str] = {}
     for detail in error.errors(include_url=False):
@@ -70,7 +70,7 @@ def describe_faults(
 
 
 def _known_key(location: Sequence[int | str], fields: Mapping[str, FieldInfo]) -> str:
-    """Return the setting that a pydantic location lies in, without places in lists and unions."""
+    """Returns the setting at a pydantic location, without list indices and union branches."""
     parts = [str(part) for part in location]
     while ".".join(parts) not in fields:
         parts.pop()
@@ -85,7 +85,7 @@ def _value_at(key: str, values: Mapping[str, Any]) -> object:
 
 
 def _source(key: str, origins: Mapping[str, str]) -> str:
-    """Name the source that set the key, or the section around it as a whole."""
+    """Names the source that set the key, or that set the section around it as a whole."""
     parts = key.split(".")
     for length in range(len(parts), 0, -1):
         origin = origins.get(".".join(parts[:length]))
@@ -102,7 +102,7 @@ def is_secret(name: str) -> bool:
 def _shown(key: str, value: object) -> str:
     if is_secret(key):
         return HIDDEN
-    if isinstance(value, Mapping):  # its keys are enough to find it by
+    if isinstance(value, Mapping):  # its keys are enough to recognise it
         return f"{{{', '.join(f'{inner}: …' for inner in value)}}}"
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
@@ -117,9 +117,9 @@ def _rule(key: str, field: FieldInfo) -> str:
 
 
 def did_you_mean(wrong: str, known: Sequence[str]) -> str:
-    """Return a question with the nearest names, those in the same section first; else "".
+    """Returns a question with the nearest names, those in the same section first; else "".
 
-    Only last parts are compared: a long section name would make all its keys look alike.
+    Only the last parts of names are compared: a long section name would make all its keys alike.
     """
     section, _, last = wrong.rpartition(".")
     beside = [name for name in known if name.rpartition(".")[0] == section]
@@ -132,7 +132,7 @@ def did_you_mean(wrong: str, known: Sequence[str]) -> str:
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
-    if key in known:  # a file that says `notes.limit: 5` at its left border
+    if key in known:  # a file has `notes.limit: 5` as a top-level key
         section, _, name = key.rpartition(".")
         mend = f"write `{section}:` and, indented below it, `{name}:`"
         return f"a dot does not reach into a section here; {mend}"

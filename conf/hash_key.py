@@ -21,10 +21,14 @@ _MAKE_KEY = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 
 
 def load_hash_key(path: Path) -> bytes:
-    """Return the key: of CLINSPAN_HASH_KEY if set, else of the file, which is made if missing.
+    """Returns the key from CLINSPAN_HASH_KEY if that is set, else from the file.
 
-    Of processes that make the file at once one wins, and all return its key. `~` is not expanded
-    here: settings do that. Raises SettingsError.
+    A missing file is made. If several processes make it at once, one wins and all return its key.
+    `~` is not expanded here: the settings do that.
+
+    Raises:
+        SettingsError: the variable or the file holds no usable key, or the file cannot be read or
+            made, or others may read it.
     """
     from_environment = os.environ.get(HASH_KEY_VARIABLE)
     if from_environment is not None:
@@ -46,8 +50,8 @@ def load_hash_key(path: Path) -> bytes:
 
 
 def _read_file(path: Path) -> bytes:
-    # Non-blocking, so that a pipe is refused below and does not hang. Links are followed: the
-    # secrets that a cluster mounts are links.
+    # Non-blocking, so that a pipe does not hang here but is refused below. Links are followed,
+    # because the secrets that a cluster mounts are links.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -79,10 +83,10 @@ def _decode(text: str, source: str, mend: str) -> bytes:
 
 
 def _create_file(path: Path) -> None:
-    """Put a complete new key file at `path`, unless another process has done so first.
+    """Puts a complete new key file at `path`, unless another process has done so first.
 
-    The key is written under a name of its own and then linked: a link fails if the name is taken,
-    and nobody ever sees half a key, which O_EXCL on the final name alone would allow.
+    The key is written to a draft file, which is then linked to `path`. The link fails if the name
+    is taken, and nobody ever sees half a key. O_EXCL on the final name alone would allow that.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

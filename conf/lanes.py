@@ -1,6 +1,6 @@
 """Which Spark goes with which Delta: the one table of versions, jars and their digests.
 
-Owns the facts; does not know how jars are fetched or where Spark lies
+Owns the facts; does not know how jars are fetched or where Spark is installed
 (jobs/set_up/set_up_spark.py). A lane is chosen by pyspark's release line, because Delta's jars are
 built for exactly one.
 """
@@ -21,20 +21,22 @@ class Jar:
 
     @property
     def artifact(self) -> str:
+        """The artifact's name, without group and version."""
         return self.coordinate.split(":")[1]
 
     @property
     def file_name(self) -> str:
+        """The name of the jar file, as Maven repositories have it."""
         _, artifact, version = self.coordinate.split(":")
         return f"{artifact}-{version}.jar"
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One tried combination.
+    """One combination of Spark and Delta that was tried.
 
-    `python_packages` holds exact versions of what must match the jars; `left_out` are patterns of
-    groups whose artifacts are not fetched, although the jars name them as dependencies.
+    `python_packages` holds the exact versions of the packages that must match the jars. `left_out`
+    are patterns of groups: their artifacts are not fetched, although the jars depend on them.
     """
 
     name: str
@@ -90,8 +92,8 @@ LANES = (
                 "cea22dfb4ac562b3cd27bf652697750e8336009d73fb06631363aaaad5345ffa",
             ),
         ),
-        # Delta names older builds of what Spark 4.2 ships itself, and the client of Unity Catalog,
-        # which nothing here uses; 33 artifacts and 87 MB without this.
+        # Delta depends on older builds of what Spark 4.2 ships itself, and on the client of Unity
+        # Catalog, which nothing here uses. This leaves out 33 artifacts (87 MB).
         left_out=("com.*", "org.*", "javax.*", "commons-*", "io.airlift", "io.unitycatalog"),
     ),
 )

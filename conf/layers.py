@@ -1,7 +1,7 @@
-"""Lays sources of settings over each other and remembers which one said what.
+"""Merges the sources of settings and remembers which source set which value.
 
-Owns: the order of merging, the shape of `section.key=value`, and that naming one of
-two exclusive places (a path or a table) in a later source takes the other back. Does not know which
+Owns: the order of merging, the shape of `section.key=value`, and the rule for two exclusive places
+(a path or a table): a later source that names one of them unsets the other. Does not know which
 values are right.
 """
 
@@ -19,14 +19,14 @@ EXCLUSIVE = (("notes", "path", "table"), ("output", "path", "schema"))
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source of settings: `origin` is how messages call it, `values` is nested by section."""
+    """One source of settings: `origin` is its name in messages, `values` is nested by section."""
 
     origin: str
     values: Mapping[str, Any]
 
 
 def nested(origin: str, dotted: Mapping[str, object]) -> Layer:
-    """Return a layer from {"section.key": value}; None means "not given", a path becomes text."""
+    """Returns a layer from {"section.key": value}; None means "not given", a path becomes text."""
     given = {
         key: fspath(value) if isinstance(value, PathLike) else value
         for key, value in dotted.items()
@@ -36,9 +36,9 @@ def nested(origin: str, dotted: Mapping[str, object]) -> Layer:
 
 
 def parse_overrides(overrides: Sequence[str]) -> tuple[Layer, list[str]]:
-    """Return the layer of all good `section.key=value` texts, and one line for each bad one.
+    """Returns the layer of all good `section.key=value` texts, and one line for each bad one.
 
-    Values are YAML; the last of equal keys counts.
+    Values are YAML. If a key is given twice, the last value counts.
     """
     faults: list[str] = []
     items: list[tuple[str, object]] = []
@@ -59,9 +59,10 @@ def parse_overrides(overrides: Sequence[str]) -> tuple[Layer, list[str]]:
 
 
 def stack(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Merge layers, later over earlier; sections merge, all other values (lists too) are replaced.
+    """Merges layers, later over earlier; sections merge, all other values (lists too) are replaced.
 
-    Returns the merged values and {dotted key: origin} of what each value was set by.
+    Returns:
+        The merged values, and {dotted key: origin}, which says which source set each value.
     """
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -98,7 +99,7 @@ def _lay(
 
 
 def _take_back_other_places(merged: dict[str, Any], over: Mapping[str, Any]) -> None:
-    """`--notes PATH` over a file that names a table means the path, not both."""
+    """Unsets the other exclusive place: `--notes PATH` replaces the table that a file names."""
     for section, one, other in EXCLUSIVE:
         below, new = merged.get(section), over.get(section)
         if not isinstance(below, dict) or not isinstance(new, Mapping):

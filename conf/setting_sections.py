@@ -1,7 +1,7 @@
 """The sections of the settings: each key's type, its rule in words and an example.
 
-Owns: which values are possible. A default stands in `defaults.yaml` and nowhere here, so every
-field is required. Does not know where values come from, nor Spark, nor what exists in storage.
+Owns: which values are possible. Defaults are in `defaults.yaml` only, so every field here is
+required. Does not know where values come from, nor Spark, nor what exists in storage.
 """
 
 import os
@@ -55,9 +55,10 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _model_place(value: object) -> object:
-    """The folder as given if it exists, else below the project's own (a checkout or installed).
+    """The folder as given if it exists, else that folder below the project root.
 
-    A model of the registry stays as it is: the job finds its folder.
+    The project root is a checkout or the place of the installed package. An address in the
+    registry (`models:/…`) stays as it is: the job finds its folder.
     """
     if not isinstance(value, str | Path) or not str(value).strip():
         return None
@@ -68,7 +69,7 @@ def _model_place(value: object) -> object:
 
 
 def _key_file(value: object) -> object:
-    """Refuse the key itself where its file is asked for: it would become a file name, and show."""
+    """Refuses the key itself where its file is asked for: messages would show it as a file name."""
     if not isinstance(value, str | Path) or re.fullmatch(r"\s*([0-9a-fA-F]{32,})?\s*", str(value)):
         return None
     return Path(os.path.expanduser(value))
@@ -81,9 +82,12 @@ def _rule(words: str, example: object, **limits: Any) -> Any:
 def _exactly_one(
     last: str | None, first_key: str, last_key: str, info: ValidationInfo, mend: str
 ) -> str | None:
-    """Hold two exclusive keys to one value; stands on the later key, so that both are known."""
+    """Checks that exactly one of two exclusive keys is set.
+
+    It validates the later key, because only then are both values known.
+    """
     first_name = first_key.rsplit(".", 1)[-1]
-    if first_name not in info.data:  # its own fault is reported already
+    if first_name not in info.data:  # that key is wrong itself, which is reported already
         return last
     set_count = sum(value is not None for value in (info.data[first_name], last))
     may_be_missing = bool(info.context and info.context.get(PLACES_MAY_BE_MISSING))
@@ -95,7 +99,7 @@ def _exactly_one(
 
 
 def _moment(value: object) -> object:
-    """A date or time in any of the ways that YAML and ISO 8601 know → how the tables write it."""
+    """A date or time in any form of YAML or ISO 8601 → text in UTC, as the tables write it."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -121,6 +125,8 @@ Labels = Annotated[
 
 
 class Section(BaseModel):
+    """A group of settings: frozen, strictly typed and without unknown keys."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
@@ -128,7 +134,7 @@ _COLUMNS = "a column name, a list of different ones (the first that is not null 
 
 
 class ColumnSettings(Section):
-    """Which column of the source plays which part. An empty tuple: the source has none."""
+    """Which column of the source plays which part. An empty tuple means that it has none."""
 
     note_id: Text = _rule("the name of one column", "note_id")
     text: Text = _rule("the name of one column", "text")
@@ -149,7 +155,7 @@ class ColumnSettings(Section):
 
 
 _MOMENT = "a date or a time (UTC) as YYYY-MM-DD or YYYY-MM-DD HH:MM:SS, or null"
-# What makes a run read a part of its source.
+# Settings that make a run read only a part of its source.
 _PARTS = ("limit", "since", "until")
 
 
@@ -282,7 +288,7 @@ class RunSettings(Section):
 
 
 class SecuritySettings(Section):
-    """Where the key of all hashes of text lies. Never the key."""
+    """Where the key of all hashes of text lies; never the key itself."""
 
     hash_key_file: Annotated[Path, BeforeValidator(_key_file)] = _rule(
         "the path of the file that holds the key, never the key itself",

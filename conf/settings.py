@@ -1,8 +1,8 @@
 """The settings of one run of the extraction job, and how they are put together.
 
 Owns: the order of sources (`defaults.yaml`, a preset, a file, the environment, flags, `--set`; the
-later one wins), and the digest. Does not know single rules (`sections.py`), the
-wording of faults (`faults.py`) or Spark.
+later one wins), and the digest. Does not know the rules of single settings
+(`setting_sections.py`), the wording of faults (`faults.py`) or Spark.
 """
 
 import hashlib
@@ -33,8 +33,8 @@ __all__ = ["Settings", "SettingsError", "load_settings", "preset_names"]
 
 DEFAULT_PRESET = "mimic4"
 HASH_KEY_FILE_VARIABLE = "CLINSPAN_HASH_KEY_FILE"
-# Where things lie and what a run is called: the `runs` table records input and model on their own,
-# and the same work in another folder is the same work.
+# Where things lie, what a run is called, and how it waits and reports. The `runs` table records
+# input and model in columns of their own, and the same work in another folder is the same work.
 NOT_IN_DIGEST: dict[str, set[str] | bool] = {
     "notes": {"path", "table", "withdrawn_list", "changed_only"},
     "output": True,
@@ -63,11 +63,11 @@ class Settings(Section):
     security: SecuritySettings
 
     def to_yaml(self) -> str:
-        """Return the settings as a file that `--config` reads back to equal settings."""
+        """Returns the settings as a file that `--config` reads back to equal settings."""
         return write_yaml(self.model_dump(mode="json", by_alias=True))
 
     def digest(self) -> str:
-        """Return the sha256 (hex) of what changes results or behaviour, entity types included."""
+        """Returns the sha256 (hex) of what changes results or behaviour, entity types included."""
         values = self.model_dump(mode="json", by_alias=True, exclude=dict(NOT_IN_DIGEST))
         values["entity_types"] = load_entity_types()
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
@@ -75,7 +75,7 @@ class Settings(Section):
 
 
 def preset_names() -> list[str]:
-    """Return the names that `--preset` takes."""
+    """Returns the names that `--preset` takes."""
     entries = files("conf").joinpath("presets").iterdir()
     return sorted(
         entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml")
@@ -90,11 +90,17 @@ def load_settings(
     *,
     places_may_be_missing: bool = False,
 ) -> Settings:
-    """Read all sources, lay the later over the earlier and check the result.
+    """Reads all sources, merges the later over the earlier and checks the result.
 
-    `flags` holds {"section.key": value}, None where a flag was not given.
-    `places_may_be_missing` lets the notes and the output be unset, for showing settings. Raises
-    SettingsError with every fault of every source.
+    Args:
+        preset: the name of a preset, or None for the default one.
+        config: a settings file, or None.
+        overrides: `section.key=value` texts of `--set`.
+        flags: {"section.key": value}, None where a flag was not given.
+        places_may_be_missing: lets the notes and the output be unset, for showing settings.
+
+    Raises:
+        SettingsError: the settings cannot be used; it holds every fault of every source.
     """
     sources: list[Callable[[], Layer]] = [
         lambda: _packaged("defaults.yaml", "defaults.yaml"),

@@ -1,7 +1,7 @@
-"""Where the model package lies that comes with the project.
+"""Where the model package that comes with the project lies.
 
-`model.folder` of `defaults.yaml` says it; code, notebooks and tests ask here, so that another
-package can be shipped by changing that line.
+`model.folder` of `defaults.yaml` names it. Code, notebooks and tests ask here, so changing that
+line is enough to ship another package.
 """
 
 from functools import cache

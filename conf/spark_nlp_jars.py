@@ -1,14 +1,14 @@
 """The jars that `--engine spark_nlp` needs, and no more: five files, 151 MB.
 
-Spark NLP 5.5.3 names 95 artifacts. Its BertForTokenClassification works with these (tried on Spark
-3.5.9, leaving out one after the other): clouds, office files and other runtimes are never loaded.
-TensorFlow's plain Java classes and one of Amazon's are named in the annotator's own code, so the
-JVM asks for them when it checks that.
+Spark NLP 5.5.3 depends on 95 artifacts. Its BertForTokenClassification works with these five (tried
+on Spark 3.5.9 by leaving out one after the other): it never loads the code for clouds, office files
+and other runtimes. The annotator's own code names TensorFlow's plain Java classes and one of
+Amazon's, so the JVM asks for these when it verifies that code.
 """
 
 from conf.lanes import Jar
 
-SPARK_LINE = "3.5"  # the only one whose Spark NLP we have run
+SPARK_LINE = "3.5"  # the only line on which we have run Spark NLP
 SPARK_NLP_JARS = (
     Jar(
         "com.johnsnowlabs.nlp:spark-nlp_2.12:5.5.3",
@@ -31,7 +31,8 @@ SPARK_NLP_JARS = (
         "969562917293a625455a6e86b3b244e2c95a2c6de3c4f77d3e21ecfeb700f817",
     ),
 )
-# What those name beside them: groups, or single artifacts of a group that a jar above is from.
+# Dependencies of these jars that are not fetched: whole groups, or single artifacts where a jar
+# above is of the same group.
 LEFT_OUT = (
     "com.johnsnowlabs.nlp:tensorflow-cpu_2.12",
     "com.johnsnowlabs.nlp:jsl-llamacpp-cpu_2.12",

@@ -1,9 +1,8 @@
 """Reads and writes the small YAML that settings are made of.
 
 Owns: which YAML is accepted. Only true and false are booleans (a column named `NO` stays text),
-`1e-3` is a number, dates stay text, and a key given twice, an anchor, an alias or a tag is an
-error, because each of them makes the value that counts hard to see. Does not know which settings
-exist.
+`1e-3` is a number, and dates stay text. A key given twice, an anchor, an alias or a tag is an
+error, because each makes it hard to see which value counts. Does not know which settings exist.
 """
 
 import re
@@ -15,7 +14,7 @@ import yaml
 
 from conf.faults import SettingsError
 
-# (type, what a plain scalar of it looks like, its possible first characters)
+# (type, pattern of its plain scalars, their possible first characters)
 _SCALARS = (
     ("null", r"(?:~|null|Null|NULL|)$", ("~", "n", "N", "")),
     ("bool", r"(?:true|True|TRUE|false|False|FALSE)$", tuple("tTfF")),
@@ -67,7 +66,11 @@ def _refuse(problem: str, mark: yaml.Mark) -> NoReturn:
 
 
 def parse_yaml(text: str, source: str, mend: str = _FILE_MEND) -> object:
-    """Return the one document in `text`; a SettingsError names `source`, and quotes no value."""
+    """Returns the one YAML document in `text`.
+
+    Raises:
+        SettingsError: the text is not plain YAML; the message names `source` and quotes no value.
+    """
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -82,7 +85,11 @@ def parse_yaml(text: str, source: str, mend: str = _FILE_MEND) -> object:
 
 
 def parse_mapping(text: str, source: str) -> dict[str, object]:
-    """Return a settings document: a mapping, or nothing at all (a file of comments)."""
+    """Returns a settings document; one without content (a file of comments) gives no keys.
+
+    Raises:
+        SettingsError: the text is not plain YAML, or not a mapping.
+    """
     document = parse_yaml(text, source)
     if document is None:
         return {}
@@ -93,7 +100,11 @@ def parse_mapping(text: str, source: str) -> dict[str, object]:
 
 
 def read_mapping(path: Path) -> dict[str, object]:
-    """Read a settings file; SettingsError if it is missing, unreadable or not UTF-8."""
+    """Reads a settings file.
+
+    Raises:
+        SettingsError: it is missing, unreadable, not UTF-8 or not a mapping in plain YAML.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -106,5 +117,5 @@ def read_mapping(path: Path) -> dict[str, object]:
 
 
 def write_yaml(document: object) -> str:
-    """Return YAML that `parse_yaml` reads back unchanged if no text in it has a line break."""
+    """Returns YAML that `parse_yaml` reads back unchanged if no text in it has a line break."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)

@@ -1,12 +1,12 @@
-"""Let a base model, or a new encoder, read unlabelled text of the field before it is fine-tuned.
+"""Train a base model, or a new encoder, on unlabelled text of the field before fine-tuning.
 
     python jobs/adapt_encoder.py --text NOTES.jsonl --output build/my-base
     python jobs/adapt_encoder.py --text NOTES.jsonl --from-scratch albert --output build/my-albert
     python jobs/fine_tune_ner.py --base-model build/my-base …
 
-Masked-language-model training with whole words hidden. The folder that it writes holds what was
-learnt of the text: treat it as the text is treated. Exit codes: 0 done, 1 failed, 2 bad settings or
-input.
+Masked-language-model training that hides whole words. The folder that it writes holds what was
+learnt from the text: protect it as you protect the text. Exit codes: 0 done, 1 failed, 2 bad
+settings or input.
 """
 
 from __future__ import annotations
@@ -91,11 +91,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def adapt(arguments: argparse.Namespace) -> None:
-    """Runs what the arguments ask for and shows how it goes."""
+    """Runs the training that the arguments ask for, and shows its progress."""
     settings = read_settings(arguments, AdaptationSettings)
     new_encoder = _new_encoder(arguments)
     texts = read_texts(arguments.text, arguments.text_key, arguments.each_line)
-    # torch and transformers take seconds to import: --help and absent files do not wait.
+    # torch and transformers take seconds to import: --help and missing files need not wait.
     import torch
     import transformers
     from rich.console import Console
@@ -121,7 +121,7 @@ def adapt(arguments: argparse.Namespace) -> None:
         checkpoint_steps=arguments.checkpoint_steps,
         resume=arguments.resume,
     )
-    check_adaptation(request)  # before the log has a run of it
+    check_adaptation(request)  # before MLflow has a run for it
     console = Console()
     parameters = {**dataclasses.asdict(settings), "texts": len(texts)}
     if new_encoder is not None:

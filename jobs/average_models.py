@@ -1,11 +1,12 @@
-"""Average the weights of models that began as the same one: one model, no slower than each.
+"""Average the weights of models that started from the same one, into one model of the same speed.
 
     python jobs/average_models.py --model build/seed-1 --model build/seed-2 --output build/mean
 
-Score the mean beside its parts on texts that none of them has seen (jobs/compare_models.py): it may
-be better than all of them. Models that began apart were not tried. Where such a score shows more
-recall than precision, `--outside-bias 1.5` may be better still; choose it on a development part,
-never on the test part. Exit codes: 0 done, 1 failed, 2 bad settings or input.
+Compare the mean with the averaged models on texts that none of them has seen
+(jobs/compare_models.py): it may be better than all of them. We did not try models that started from
+different ones. Where the scores show more recall than precision, `--outside-bias 1.5` may be better
+still; choose it on a development part, never on the test part. Exit codes: 0 done, 1 failed, 2 bad
+settings or input.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def average(arguments: argparse.Namespace) -> None:
-    """Runs what the arguments ask for."""
-    # torch takes seconds to import: --help does not wait for it.
+    """Averages the models that the arguments name, and writes the package."""
+    # torch takes seconds to import: --help need not wait for it.
     from rich.console import Console
 
     from training.package.averaged_package import write_averaged

@@ -1,10 +1,10 @@
-"""Make probabilities of a model's scores: fit a calibration on one part of a corpus, judge it on
-another, and write the package with it.
+"""Calibrate a model, so that its scores are probabilities, and write the calibrated package.
 
     python jobs/calibrate_model.py --model build/my-model --output build/my-model-calibrated
 
-Spans and labels do not change, only the scores of mentions. The new package has a fingerprint
-of its own. Exit codes: 0 done, 1 failed, 2 bad settings or input.
+The calibration is fitted on one part of a corpus and judged on another. Spans and labels do not
+change, only the scores of mentions. The new package has a fingerprint of its own. Exit codes: 0
+done, 1 failed, 2 bad settings or input.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def calibrate(arguments: argparse.Namespace) -> None:
-    """Runs what the arguments ask for."""
+    """Fits and judges the calibration that the arguments ask for, and writes the package."""
     if arguments.part == arguments.test_part:
         raise InputError(f"--part and --test-part are both {arguments.part}: name two parts")
     fitted_to = read_corpus(arguments.corpus, [arguments.part])
     judged_on = read_corpus(arguments.corpus, [arguments.test_part])
-    # torch takes seconds to import: --help and a wrong corpus do not wait for it.
+    # torch takes seconds to import: --help and a wrong corpus need not wait for it.
     from rich.console import Console
 
     from jobs.display.score_tables import calibration_table

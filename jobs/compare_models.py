@@ -1,11 +1,12 @@
-"""Compare model packages of any family: scores with intervals, speed, size and memory.
+r"""Compare model packages of any family: scores with intervals, speed, size and memory.
 
-    python jobs/compare_models.py --model minilm=models/bc5cdr-minilm --model bert=build/bert \\
+    python jobs/compare_models.py --model mine=build/my-model --model bert=build/bert \
         --corpus bc5cdr:FOLDER --part test --output build/comparison
 
-Each is tried on the same documents in a process of its own; the others are held against the first.
-Writes comparison.json, .md and .png, and a run of MLflow with one below it for each model. No text
-of a document is shown or kept. Exit codes: 0 done, 1 failed, 2 bad settings or input.
+Each model is tried on the same documents in a process of its own; every other model is compared
+with the first. Writes comparison.json, .md and .png, and an MLflow run with a run below it for each
+model. No text of a document is shown or kept. Exit codes: 0 done, 1 failed, 2 bad settings or
+input.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.output.exists():
         raise InputError(f"output {arguments.output} exists; name a new folder or remove it")
     models = _models(arguments.model)
-    # matplotlib and MLflow take seconds to import: --help and refused flags do not wait.
+    # matplotlib and MLflow take seconds to import: --help and refused flags need not wait.
     from training.comparison.comparison_report import to_markdown, write_comparison
     from training.comparison.model_comparison import (
         ComparisonRequest,
@@ -85,9 +86,7 @@ def _models(pairs: Sequence[str]) -> dict[str, Path]:
     for pair in pairs:
         name, _, folder = pair.partition("=")
         if not name or not folder:
-            raise InputError(
-                f"--model {pair} must be NAME=FOLDER, as in minilm=models/bc5cdr-minilm"
-            )
+            raise InputError(f"--model {pair} must be NAME=FOLDER, as in mine=build/my-model")
         if not is_name(name):
             raise InputError(f"the name {name!r} {NAME_RULE}")
         if name in models:

@@ -2,9 +2,9 @@
 
     python jobs/convert_corpus.py --from brat:FOLDER --to label-studio:tasks.json
 
-Prints what the corpus holds, what the reader met and what the new form cannot hold; without --to
-nothing is written. Counts and labels only, no text. Exit codes: 0 done, 1 failed, 2 bad arguments
-or a broken corpus, nothing written.
+Prints what the corpus holds, what the reader decoded or left out, and what the new form cannot
+hold. Without --to it writes nothing. It prints counts and labels, no text. Exit codes: 0 done, 1
+failed, 2 bad arguments or a broken corpus, nothing written.
 """
 
 from __future__ import annotations

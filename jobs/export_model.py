@@ -1,10 +1,10 @@
 """Model package → ONNX folder, as `--engine spark_nlp` reads it.
 
-    python jobs/export_model.py --model models/bc5cdr-minilm --output FOLDER
+    python jobs/export_model.py --model build/my-model --output FOLDER
 
-The extraction job makes this folder by itself, once for each package, below the user's cache. As a
-command it is for a machine without torch, or for a Spark NLP pipeline of one's own: the folder is
-what `BertForTokenClassification.loadSavedModel` takes. Exit code: 0 done, 2 bad input.
+The extraction job makes this folder by itself, once for each package, in the user's cache. This
+command is for a folder to use on a machine without torch, or in a Spark NLP pipeline of your own:
+`BertForTokenClassification.loadSavedModel` reads it. Exit codes: 0 done, 2 bad input.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     spark-submit jobs/extract_entities.py --notes PATH --output ROOT
 
-Parses, starts Spark, calls `pipelines.run.extraction_run` and maps its end to an exit code: 0
-done, 1 failed, 2 bad settings or input (nothing written), 3 too many notes quarantined (good notes
-are committed), 4 another run holds the root. No message holds note text.
+Parses the flags, starts Spark, calls `pipelines.run.extraction_run` and maps its outcome to an exit
+code: 0 done, 1 failed, 2 bad settings or input (nothing written), 3 too many notes quarantined
+(good notes are committed), 4 another run holds the root. No message holds note text.
 """
 
 from __future__ import annotations

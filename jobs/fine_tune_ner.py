@@ -103,9 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train(arguments: argparse.Namespace, words: list[str]) -> None:
-    """Runs what the arguments ask for and shows how it goes."""
+    """Runs the training that the arguments ask for, and shows its progress."""
     recipe = read_settings(arguments, Recipe)
-    # torch and transformers take seconds to import: --help and a refused setting do not wait.
+    # torch and transformers take seconds to import: --help and a refused setting need not wait.
     import transformers
 
     from training.fine_tuning.training_run import identify
@@ -116,7 +116,7 @@ def train(arguments: argparse.Namespace, words: list[str]) -> None:
     request = _request(arguments, words)
     if arguments.processes != 1 and not is_worker():
         check_processes(arguments.processes, arguments.device)
-        identify(request, recipe)  # what is refused is refused before processes start
+        identify(request, recipe)  # refuses a bad request before processes start
         launch_workers(Path(__file__), words, arguments.processes, request.output)
         return
     with join_processes() as processes:

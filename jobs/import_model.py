@@ -1,10 +1,10 @@
-"""A model that others have trained, of transformers or of spaCy → a model package.
+"""Convert a model that others have trained with transformers or spaCy to a model package.
 
     python jobs/import_model.py --model FOLDER --output FOLDER
 
 Reads BERT, DistilBERT, RoBERTa and ALBERT as transformers writes them, with B-I, BILOU (BIOES) or
-plain labels, and pipelines of spaCy with a recogniser (Med7). Nothing in the folder is run, nothing
-is fetched but with --from-hub. Exit code: 0 done, 2 bad input, nothing written.
+plain labels, and pipelines of spaCy with a recogniser (Med7). It runs no code from the folder, and
+downloads nothing unless --from-hub is given. Exit codes: 0 done, 2 bad input, nothing written.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _import(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"no folder {arguments.model}: --model names one; with --from-hub it is a hub's name"
         )
-    # torch and transformers take seconds to import: --help and wrong flags do not wait.
+    # torch and transformers take seconds to import: --help and wrong flags need not wait.
     import transformers
 
     from training.foreign_models.model_import import ImportRequest, import_model

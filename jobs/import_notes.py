@@ -1,10 +1,10 @@
-"""MIMIC's CSV files, or a folder of text files, in; a Delta table of notes out.
+"""Import MIMIC's CSV files, or a folder of text files, into a Delta table of notes.
 
     spark-submit jobs/import_notes.py --notes NOTEEVENTS.csv.gz --output PATH
 
-Parses, finds out which columns are which, calls `pipelines.imports.note_import`, shows what was
-imported and maps the end to an exit code: 0 done, 1 failed, 2 bad settings or input (nothing
-written). No message holds note text.
+Parses the flags, recognises the columns by the header, calls `pipelines.imports.note_import`, shows
+what was imported and maps the outcome to an exit code: 0 done, 1 failed, 2 bad settings or input
+(nothing written). No message holds note text.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ JOB = "import_notes"
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags; without abbreviations, so that a new flag cannot change an old command."""
+    """The flags; abbreviations are off, so that a new flag cannot change an old command."""
     parser = argparse.ArgumentParser(
         description="Import notes from CSV (also .gz, .bz2) or text files into a Delta table.",
         epilog=_EXAMPLES,
@@ -99,7 +99,7 @@ def make_plan(arguments: argparse.Namespace) -> ImportPlan:
     """The values of an import from its flags and the files' header.
 
     Raises:
-        InputError: there are no notes, or which columns are which cannot be told.
+        InputError: there are no notes, or the header does not tell which preset fits.
         SettingsError: the settings cannot be used.
     """
     if not 0 <= arguments.max_rejected <= 1:
@@ -125,7 +125,7 @@ def _columns(preset: str | None, config: Path | None, overrides: Sequence[str]) 
 
 
 def _preset_of(notes: NoteFiles) -> str:
-    """The preset whose id and text the header has."""
+    """The one preset whose id and text columns are in the header."""
     header = {name.lower() for name in notes.header}
     fitting = [
         name

@@ -2,8 +2,8 @@
 
     spark-submit jobs/maintain_tables.py --output ROOT
 
-Run it when no extraction is going, for instance once a week. Exit codes: 0 done, 1 failed (a
-repeat goes on), 2 bad settings, no tables there or tables that cannot be upgraded, 4 another run
+Run it while no extraction is running, for instance once a week. Exit codes: 0 done, 1 failed (a
+repeat continues), 2 bad settings, no tables there or tables that cannot be upgraded, 4 another run
 holds the root.
 """
 

@@ -1,9 +1,10 @@
-"""Invent a corpus in the exact files of n2c2 2018 track 2, to try training and scoring with.
+"""Invent a corpus in the file form of n2c2 2018 track 2, to try out training and scoring.
 
     python jobs/make_n2c2.py --output CORPUS --notes 150
 
-Writes CORPUS/training_20180910 and CORPUS/test, a .txt and an .ann for each invented discharge
-summary; one seed gives the same files anywhere. Exit codes: 0 done, 1 failed, 2 bad arguments.
+Writes CORPUS/training_20180910 and CORPUS/test, with a .txt and an .ann for each invented discharge
+summary. The same seed gives the same files on every machine. Exit codes: 0 done, 1 failed, 2 bad
+arguments.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Invent notes in any number, to try a machine or a cluster with.
+"""Invent notes in any number, to try out a machine or a cluster.
 
     spark-submit jobs/make_notes.py --output NOTES --notes 100000 --days 10
 
-Writes a Delta table of notes in the shape of MIMIC-IV-Note; one seed gives the same notes anywhere.
-Exit codes: 0 done, 1 failed, 2 bad arguments or something is there already.
+Writes a Delta table of notes in the shape of MIMIC-IV-Note. The same seed gives the same notes on
+every machine. Exit codes: 0 done, 1 failed, 2 bad arguments, or the output exists.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _EPILOG = f"""\
 Each note has {LINES} paragraphs of one sentence. A day's notes have a storetime of that day, from
 {FIRST_DAY} on, so that --since and --until of extract_entities choose days.
 """
-# A partition, and so a file, holds about so many notes.
+# A partition, and so a file, holds about this many notes.
 PARTITION_NOTES = 50_000
-# Delta's and Spark's names of it.
+# The names that Delta and Spark give the error of an output that exists.
 _THERE_IS_ONE = ("DELTA_PATH_EXISTS", "PATH_ALREADY_EXISTS")
 JOB = "make_notes"
 
@@ -60,7 +60,7 @@ def _make(arguments: argparse.Namespace) -> int:
     spark = start_session("clinspan-make-notes")
     notes = invented_notes(spark, plan, partitions=-(-plan.notes // PARTITION_NOTES))
     writer = notes.write.format("delta").mode("error")
-    # Text stands in no statistics of the log.
+    # Keeps text out of the statistics in Delta's log.
     writer = writer.option("delta.dataSkippingStatsColumns", "note_id,storetime")
     try:
         writer.save(arguments.output)

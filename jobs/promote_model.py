@@ -1,11 +1,11 @@
-"""Register a model under a name and give it an alias, if it is no worse than what has it now.
+"""Register a model under a name and give it an alias, if it is no worse than the present holder.
 
     python jobs/promote_model.py --candidate build/my-model --part test --notes notes.jsonl
 
 The candidate and the version at the alias (the champion) are scored on the same test documents, and
-what they find in real notes is compared. The alias moves only if the gate holds. Both outcomes are
-a run in MLflow, with numbers and no text. Exit codes: 0 promoted, 1 failed, 2 bad settings or
-input, 5 the gate does not hold and nothing was moved.
+their entities in real notes are compared. The alias moves only if the candidate passes the gate.
+Either outcome is recorded as a run in MLflow, with numbers and no text. Exit codes: 0 promoted, 1
+failed, 2 bad settings or input, 5 the gate refused and nothing was moved.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _promote(arguments: argparse.Namespace) -> int:
     if arguments.max_changed is not None and arguments.notes is None:
         raise InputError("--max-changed needs --notes FILE, the notes that it is about")
-    # torch and MLflow take seconds to import: --help and refused flags do not wait.
+    # torch and MLflow take seconds to import: --help and refused flags need not wait.
     from rich.console import Console
 
     from jobs.display.promotion_tables import comparison_table, note_table, verdict

@@ -1,11 +1,11 @@
-"""Model package → repository of a hub.
+"""Publish a model package in a repository of a hub.
 
     python jobs/publish_model.py --model PACKAGE --repository OWNER/NAME --private --dry-run
 
-Shows what would be uploaded; without --dry-run it is, in one commit, and read back. The hub is
-huggingface.co or the one that HF_ENDPOINT names; the token stands in HF_TOKEN or where `hf auth
-login` put it, and is never shown. Exit code: 0 done, 1 the hub failed or refused, 2 bad input,
-nothing sent.
+Shows what would be uploaded. Without --dry-run it uploads all of it in one commit and reads it
+back. The hub is huggingface.co or the one that HF_ENDPOINT names. The token is read from HF_TOKEN
+or from where `hf auth login` put it, and is never shown. Exit codes: 0 done, 1 the hub failed or
+refused, 2 bad input, nothing sent.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     spark-submit jobs/purge_notes.py --output ROOT --subject-ids FILE --notes PATH --vacuum
 
-Exit codes: 0 done (also if nothing was found), 1 failed (a repeat goes on), 2 bad settings or
+Exit codes: 0 done (also if nothing was found), 1 failed (a repeat continues), 2 bad settings or
 input, nothing removed, 4 another run holds the root. Prints counts, never ids.
 """
 
@@ -117,7 +117,7 @@ def _read(path: Path | None, flag: str) -> list[str]:
 
 
 def show_purge(purge: Purge, dry_run: bool) -> None:
-    """Prints what was removed, or would be."""
+    """Prints what was removed or, in a dry run, what would be."""
     table = Table(title="Would be removed" if dry_run else "Removed")
     table.add_column("table")
     table.add_column("rows", justify="right")
@@ -142,7 +142,7 @@ def show_purge(purge: Purge, dry_run: bool) -> None:
 
 
 def show_remains(remains: Sequence[Remains], vacuumed: bool) -> None:
-    """Prints what still holds removed rows or their ids, and how that ends."""
+    """Prints which files still hold removed rows or their ids, and how to remove them."""
     table = Table(title="What remains of the past")
     for name in ("table", "old files", "log entries"):
         table.add_column(name, justify="left" if name == "table" else "right")

@@ -1,9 +1,9 @@
-"""Put the tables of a root, and views over them, into a catalog, so that SQL finds them by name.
+r"""Put the tables of a root, and views over them, into a catalog, so that SQL finds them by name.
 
-    spark-submit --conf spark.sql.catalogImplementation=hive jobs/register_tables.py \\
+    spark-submit --conf spark.sql.catalogImplementation=hive jobs/register_tables.py \
         --output ROOT --schema clinspan
 
-Owns the command line and the exit code: 0 done, 1 failed (a repeat goes on), 2 bad settings or
+Owns the command line and the exit code: 0 done, 1 failed (a repeat continues), 2 bad settings or
 input, nothing written. The files stay where they are.
 """
 
@@ -28,7 +28,7 @@ JOB = "register_tables"
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags; without abbreviations, so that a new one cannot change an old command."""
+    """The flags; abbreviations are off, so that a new flag cannot change an old command."""
     parser = argparse.ArgumentParser(
         description="Put the tables of a root, and views over them, into a catalog. "
         "A repeat mends names whose root moved.",
@@ -52,7 +52,8 @@ def _register(root: str, schema: str, prefix: str) -> int:
     place = local_path(root)
     if place is not None and not place.is_dir():
         raise InputError(f"no tables at {root}: it is not a folder; check --output")
-    # In a notebook's session a name is of use for as long as that lasts.
+    # A session that was open before, as in a notebook, outlives this job: there a catalog in memory
+    # is of use.
     ends_with_us = SparkSession.getActiveSession() is None
     spark = start_session(APP_NAME)
     if ends_with_us and not is_lasting(spark, names):

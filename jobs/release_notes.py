@@ -1,9 +1,9 @@
-"""Let quarantined notes be tried again, after what was wrong with them or with the model is mended.
+"""Release notes from quarantine, after the notes or the model were repaired.
 
     spark-submit jobs/release_notes.py --output ROOT --rule model_failure
 
-The next extraction judges them anew. Exit codes: 0 done (also if nothing was there), 1 failed, 2
-bad settings, nothing changed, 4 another run holds the root.
+The next extraction judges these notes again. Exit codes: 0 done (also if nothing was there), 1
+failed, 2 bad settings, nothing changed, 4 another run holds the root.
 """
 
 from __future__ import annotations

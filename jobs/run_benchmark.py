@@ -1,10 +1,10 @@
-"""Measure Clinspan against what else could run the same weights on the same notes.
+"""Compare Clinspan with other ways to run the same weights on the same notes (peers).
 
     make bench
 
-Reads `conf/benchmark.yaml`, runs each measurement by spark-submit in a process of its own, and
+Reads `conf/benchmark.yaml`, runs each measurement with spark-submit in a process of its own, and
 writes `benchmark.json`, a table and plots. Exit codes: 0 done, whatever the speeds; 1 a measurement
-failed (of a peer: it is named, and the others are made); 2 bad settings.
+failed (where a peer fails, it is named and the other measurements are made); 2 bad settings.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HALF = 0.5
 
 @dataclass
 class Measurement:
-    """One process: what ran over which notes, what it measured, its peaks in MiB by kind."""
+    """One process: what ran on which notes, its figures, and peak memory in MiB by kind."""
 
     what: str
     notes: str
@@ -62,25 +62,25 @@ class Bench:
         }
 
     def shared_notes(self, settings: BenchmarkSettings, name: str) -> Path:
-        """A folder of the notes that peers and Clinspan share, and their gold spans."""
+        """Writes a folder with the notes that peers and Clinspan share, and their gold spans."""
         folder = self.folder / name
         write_inputs(settings, folder)
         return folder
 
     def invented(self, notes: int, copied: float) -> Path:
-        """A Delta table of so many invented notes, made once."""
+        """A Delta table of this many invented notes; it is made once."""
         place = self.folder / f"invented-{notes}-{copied:.2f}"
         if not place.exists():
             self._submit("make_notes", "--output", place, "--notes", notes, "--copied", copied)
         return place
 
     def measure(self, what: str, notes: Path, *options: object) -> Measurement:
-        """Runs one measurement and keeps it.
+        """Runs one measurement and adds it to the report.
 
         Args:
-            what: of `measure_speed`.
+            what: the value of `measure_speed --what`.
             notes: a folder of shared notes, or a Delta table.
-            options: more flags.
+            *options: more flags.
         """
         workplace = self.folder / f"{len(self.done):02}-{what}"
         workplace.mkdir()
@@ -123,7 +123,7 @@ class Bench:
                     for kind, size in resident_sizes(process.pid).items():
                         peaks[kind] = max(peaks.get(kind, 0), size)
                     time.sleep(POLL_SECONDS)
-            except BaseException:  # Ctrl-C does not reach a session of its own
+            except BaseException:  # the process has its own session, which Ctrl-C does not reach
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         if process.returncode:
@@ -165,7 +165,7 @@ def _run(settings: BenchmarkSettings, folder: Path) -> int:
         except ClinspanError as error:
             failed.append(f"{peer}: {error}")
             print(failed[-1], file=sys.stderr, flush=True)
-    bench.measure(CLINSPAN, shared)  # again: how much the machine itself varies
+    bench.measure(CLINSPAN, shared)  # a second time, to see how much the machine itself varies
     for size in settings.sizes:
         bench.measure(CLINSPAN, bench.invented(size, HALF))
     for copied in settings.copied:
@@ -179,7 +179,7 @@ def _run(settings: BenchmarkSettings, folder: Path) -> int:
 
 
 def _best_batch(bench: Bench) -> int:
-    """The batch size with which the tuned pipeline is fastest on a quarter of the notes."""
+    """The batch size at which the tuned pipeline is fastest on a quarter of the notes."""
     few = {"peer_notes": max(1, bench.settings.peer_notes // 4), "corpus": None}
     notes = bench.shared_notes(bench.settings.model_copy(update=few), "few")
     tried = {

@@ -1,6 +1,6 @@
 """Score a model package on a part of an annotated corpus, through the production path.
 
-    python jobs/score_model.py --model models/bc5cdr-minilm --part test
+    python jobs/score_model.py --part test
 
 Owns the command line, the terminal and the exit code: 0 done, 1 failed, 2 bad settings or input.
 What each measure counts stands in training/evaluation/measures.py. No text of a document is shown
@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from conf.shipped_model import shipped_model
 from jobs.command_line.exit_codes import exit_code
 from training.corpora.documents import digest_documents, with_labels
 from training.corpora.form_table import PARTS, default_corpus, read_corpus
@@ -34,7 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--model", metavar="FOLDER", type=Path, required=True, help="the model package")
+    shipped = shipped_model()
+    add("--model", metavar="FOLDER", type=Path, default=shipped, help="the model package")
     add("--corpus", metavar="FORM:FOLDER", default=default_corpus(), help="the annotated corpus")
     add("--part", choices=PARTS, default="test", help="the part that is scored")
     add("--labels", metavar="NAMES", type=_names, default=(), help="judge these alone: A,B")
@@ -82,14 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def score(arguments: argparse.Namespace) -> None:
-    """Runs what the arguments ask for."""
+    """Scores the model as the arguments ask, and shows and writes the results."""
     _check(arguments)
     documents = read_corpus(arguments.corpus, [arguments.part])
     digest = digest_documents(documents)
     if arguments.labels:
         documents = with_labels(documents, arguments.labels)
     lines = read_group_file(arguments.groups, documents) if arguments.by else {}
-    # torch takes seconds to import: --help and a wrong corpus do not wait for it.
+    # torch takes seconds to import: --help and a wrong corpus need not wait for it.
     from rich.console import Console
 
     from jobs.display.score_tables import calibration_line, group_table, measure_table, strict_table

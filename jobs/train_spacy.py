@@ -69,7 +69,7 @@ def _train(arguments: argparse.Namespace, words: list[str]) -> int:
         label_maps=read_label_maps(arguments.label_map),
     )
     request.check_judged("spaCy's training")
-    # spaCy, torch and MLflow take seconds to import: --help and refused settings do not wait.
+    # spaCy, torch and MLflow take seconds to import: --help and refused settings need not wait.
     from rich.console import Console
 
     from jobs.display.training_tables import score_table

@@ -1,4 +1,4 @@
-"""Do the tables of a root agree with each other, and with the notes that they were made from?
+"""Check that the tables of a root agree with each other and with the notes they were made from.
 
     spark-submit jobs/verify_tables.py --output ROOT [--notes PATH]
 
@@ -64,7 +64,7 @@ def _verify(settings: Settings) -> int:
 
 
 def _existing_key(settings: Settings) -> bytes:
-    """The key of the runs; a new one would make every text another one."""
+    """The hash key of the runs, which must exist: with a new key no stored hash would match."""
     path = settings.security.hash_key_file
     if HASH_KEY_VARIABLE not in os.environ and not path.exists():
         raise SettingsError(
@@ -75,7 +75,7 @@ def _existing_key(settings: Settings) -> bytes:
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
-    """Prints a line for each check, and what is wrong where one is broken."""
+    """Prints a line for each check, and for each broken check what is wrong."""
     table = Table(title="Checks of the tables")
     for name in ("check", "rows", "broken"):
         table.add_column(name, justify="left" if name == "check" else "right")

@@ -36,28 +36,29 @@ def extract_entities(
 ) -> DataFrame:
     """Entities of some notes, without any table: for notebooks and small jobs.
 
-        extract_entities(notes, "models/bc5cdr-minilm")
+        extract_entities(notes, "build/my-model")
 
     Args:
-        notes: `note_id` and `text` (null counts as empty), whatever else it has. Spark computes
-            it several times and must get the same rows each time: `cache()` what is drawn anew,
-            such as a `limit` over a query.
-        model: the folder of a model package, or an engine (see `inference`).
-        key: for the hashes by which equal windows are found. None makes one, good for this call:
-            nothing is stored, so nothing has to be found again.
+        notes: has `note_id` and `text` (null counts as empty); other columns are ignored. Spark
+            computes it several times and must get the same rows each time: `cache()` rows that
+            can differ between computations, such as a `limit` over a query.
+        model: the folder of a model package, or an engine (see `scoring.torch_engine`).
+        key: key of the hashes by which equal windows are found. None: a random key for this call,
+            which is enough because nothing is stored.
         settings: names and filters. None keeps every entity, under the model's own name.
-        partitions: of the inference stage. None: as many as tasks run at a time.
-        entity_types: label in lower case → entity type; the main job's vocabulary is
-            `conf.entity_types.load_entity_types()`. None: that of `settings`, and without any
-            the label in lower case is its own type.
+        partitions: how many partitions the inference stage has. None: as many as tasks run at a
+            time.
+        entity_types: maps labels in lower case to entity types; the main job uses
+            `conf.entity_types.load_entity_types()`. None: the types of `settings`. A label
+            without a type is its own type, in lower case.
 
     Returns:
-        `note_id` and the columns of `schemas.ENTITY`, one row for each mention; found anew
-        whenever it is used, so `cache()` or write it.
+        `note_id` and the columns of `schemas.ENTITY`, one row for each mention. Spark computes
+        them again at each use, so `cache()` or write them.
 
     Raises:
-        InputError: a column is missing or of another type, an id is null or stands in two rows, or
-            the model cannot be used.
+        InputError: a column is missing or has the wrong type, an id is null or stands in two rows,
+            or the model cannot be used.
     """
     engine = TorchEngine.from_package(model) if isinstance(model, str | PathLike) else model
     settings = settings or AnnotationSettings(model=_model_name(engine))
@@ -80,7 +81,10 @@ def _model_name(engine: Engine) -> str:
 
 
 def _checked(notes: DataFrame) -> DataFrame:
-    """`note_id, text`, both strings and each id once: two texts under one id would be mixed."""
+    """Returns `note_id, text` as strings; refuses null and repeated ids.
+
+    Two texts under one id would be mixed.
+    """
     types = {field.name.lower(): field.dataType for field in notes.schema}
     if "note_id" not in types or not isinstance(types.get("text"), T.StringType):
         found = ", ".join(f"{name} {kind}" for name, kind in notes.dtypes)
@@ -101,7 +105,7 @@ def _checked(notes: DataFrame) -> DataFrame:
 
 
 def with_text(notes: DataFrame) -> DataFrame:
-    """A null text is an empty one: such a note is done, without entities."""
+    """Replaces null texts by empty ones: such a note is done, without entities."""
     return notes.withColumn("text", F.coalesce("text", F.lit("")))
 
 
@@ -115,7 +119,7 @@ def find_windows(notes: DataFrame, key: bytes) -> DataFrame:
 def annotate_notes(
     notes: DataFrame, windows: DataFrame, predictions: DataFrame, settings: AnnotationSettings
 ) -> DataFrame:
-    """Projects predictions back on every place where their window stands.
+    """Projects predictions back onto every place where their window stands.
 
     Args:
         notes: `note_id, text`.
@@ -124,7 +128,7 @@ def annotate_notes(
         settings: names and filters.
 
     Returns:
-        `schemas.ANNOTATED_NOTE`, one row for each note, those without windows too.
+        `schemas.ANNOTATED_NOTE`, one row for each note, including notes without windows.
     """
     scored = windows.select("note_id", "begin", "end", "window_hash").join(
         predictions, on="window_hash", how="left"

@@ -1,13 +1,13 @@
-"""What a run tells while it works."""
+"""What a run reports while it works."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """What a run tells while it works; the command line shows it, a test may ignore it."""
+    """Receives a run's reports; the command line shows them, a test may ignore them."""
 
     def step(self, words: str) -> None:
-        """A new step begins."""
+        """Reports that a new step begins."""
 
     def scored(self, characters: int, total: int) -> None:
-        """So many characters of new, distinct window text are scored and stored."""
+        """Reports how many of `total` characters of new, distinct windows are scored and stored."""

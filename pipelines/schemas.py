@@ -27,7 +27,7 @@ _TYPES: dict[pa.DataType, T.DataType] = {
 
 
 def spark_struct(fields: Iterable[pa.Field]) -> T.StructType:
-    """An Arrow schema, or the fields of an Arrow struct, as a struct of Spark's."""
+    """An Arrow schema, or the fields of an Arrow struct, as a Spark struct."""
     return T.StructType([T.StructField(f.name, spark_type(f.type), f.nullable) for f in fields])
 
 
@@ -35,7 +35,7 @@ def spark_type(kind: pa.DataType) -> T.DataType:
     """The Spark type that holds the same values.
 
     Raises:
-        KeyError: a type that no column of ours has.
+        KeyError: no column of ours has this type.
     """
     if pa.types.is_struct(kind):
         return spark_struct(kind)

@@ -39,7 +39,7 @@ class WorkerEngine(Protocol):
         ...
 
     def classifier(self) -> Classifier:
-        """Called on a worker, at the begin of each task; see `inference.TorchEngine`."""
+        """Returns the model; called on a worker at the start of each task (see `TorchEngine`)."""
         ...
 
 
@@ -59,10 +59,10 @@ def register_clinical_entities(
         spark: the session.
         model: the folder of a model package, or an engine with a model in Python workers.
         settings: filters; None keeps every entity.
-        name: of the function.
+        name: the name of the function.
 
     Raises:
-        InputError: the name is not one of a function, or the model package is not usable.
+        InputError: a function cannot have this name, or the model package is not usable.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -70,7 +70,7 @@ def register_clinical_entities(
             "not led by a digit"
         )
     engine = TorchEngine.from_package(model) if isinstance(model, str | PathLike) else model
-    # No column of the result holds the name of the model.
+    # The model may be nameless here: no column of the result holds its name.
     function = _function(engine, settings or AnnotationSettings(model=""))
     udf = pandas_udf(function, ENTITY_LIST)  # type: ignore[call-overload]
     # Spark may compute a deterministic function twice, in a filter and again in the projection.

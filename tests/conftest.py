@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 from tests.support.places import REPOSITORY, SAMPLES
 
@@ -24,6 +25,58 @@ JVM_OPTIONS = (
     "-XX:Tier4CompileThreshold=75000",
     "-XX:Tier4BackEdgeThreshold=200000",
 )
+
+
+# `--quick` leaves out what starts Spark, trains, exports or logs models, or imports transformers or
+# spaCy, which takes a process 18 and 6 s.
+SLOW_FIXTURES = {"spark", "run_notebook", "tiny_model", "tiny_models", "tiny_package"}
+SLOW_FIXTURES |= {"random_package"}
+SLOW_FOLDERS = {"clusters", "end_to_end", "faults", "notebooks", "soak"}
+SLOW_ROOMS = {"comparison", "encoders", "examples", "fine_tuning", "foreign_models", "loop"}
+SLOW_ROOMS |= {"package", "spacy_models", "tracking"}
+SLOW_JOBS = ("adapt", "average", "calibrate", "compare", "fine_tune", "import_model")
+SLOW_JOBS += ("promote", "publish", "score", "train")
+SLOW_MODULES = {"test_docbin", "test_encoder", "test_model_families", "test_token_classifier"}
+SLOW_MODULES |= {"test_spark_nlp_rows", "test_launch_training"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds `--quick`."""
+    parser.addoption("--quick", action="store_true", help="no Spark, no training: `make quick`")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keeps `--quick` from importing what is slow to import."""
+    if not config.getoption("--quick"):
+        return None
+    place = collection_path.relative_to(REPOSITORY).parts[1:]
+    name = collection_path.stem
+    is_slow = (
+        bool(SLOW_FOLDERS & set(place[:1]))
+        or (place[:1] == ("training",) and bool(SLOW_ROOMS & set(place[1:2])))
+        or (place[:1] == ("jobs",) and name.removeprefix("test_").startswith(SLOW_JOBS))
+        or name in SLOW_MODULES
+    )
+    return is_slow or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out, with `--quick`, tests whose fixtures are slow and those marked `heavy`."""
+    if not config.getoption("--quick"):
+        return
+    chosen, left_out = [], []
+    for item in items:
+        slow = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
+        is_slow = bool(slow) or item.get_closest_marker("heavy") is not None
+        (left_out if is_slow else chosen).append(item)
+    items[:] = chosen
+    config.hook.pytest_deselected(items=left_out)
+
+
+# Other work on the same machine makes single examples slow at times.
+settings.register_profile("default", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,7 @@ def run_python(code: str, *options: str, folder: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.heavy
 def test_wheel_holds_every_file_of_the_packages(unpacked_wheel: Path) -> None:
     expected = package_files()
     assert {"conf/spark/spark-defaults.conf", "conf/spark/log4j2.properties"} <= expected
@@ -80,11 +81,13 @@ def test_wheel_holds_every_file_of_the_packages(unpacked_wheel: Path) -> None:
     assert not missing, f"not in the wheel (package_data in setup.py): {missing}"
 
 
+@pytest.mark.heavy
 def test_wheel_holds_nothing_else(unpacked_wheel: Path) -> None:
     folders = {path.name for path in unpacked_wheel.iterdir()}
     assert folders == {*PACKAGES, f"clinspan-{VERSION}.dist-info"}
 
 
+@pytest.mark.heavy
 def test_wheel_imports_from_an_empty_folder(unpacked_wheel: Path, tmp_path: Path) -> None:
     # -I -S: no PYTHONPATH, no current folder, and no .pth file that would lead to the checkout.
     libraries = sysconfig.get_path("purelib")
@@ -169,6 +172,7 @@ def test_locks_agree_but_for_spark() -> None:
     assert differing == {"pyspark", "delta-spark", "importlib-metadata"}
 
 
+@pytest.mark.heavy
 def test_jobs_that_are_tested_on_one_lane_import_no_spark() -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     jobs = re.findall(r"^WITHOUT_SPARK := (.*)$", makefile, flags=re.MULTILINE)[0].split()

@@ -225,6 +225,7 @@ print("spans", len(prediction.spans))
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.model
 def test_a_model_is_loaded_and_used_without_pickles_processes_or_network() -> None:
     done = subprocess.run(

@@ -16,7 +16,7 @@ from udfs.table_columns import BOOLEAN, INT, STRING, Column, columns_named, list
 
 
 def _schema(columns: Sequence[Column], *own: pa.Field) -> pa.Schema:
-    """A stage's row: columns of a table, and what no table holds."""
+    """The schema of a stage's rows: columns of a table, then fields that no table has."""
     return pa.schema([*(column.field for column in columns), *own])
 
 
@@ -32,7 +32,7 @@ ANNOTATED_NOTE = _schema(
     pa.field("entities", list_of(ENTITY), nullable=False),
 )
 
-# What `note_checks` says of a note; `is_known` and `sql_mismatches` come from Spark.
+# What `note_checks` reports on a note; `is_known` and `sql_mismatches` come from Spark.
 CHECKED_NOTE = _schema(
     columns_named(tables.PROCESSED_NOTES, "note_id"),
     pa.field("is_known", BOOLEAN, nullable=False),
@@ -51,8 +51,8 @@ def to_batch(
 
     Raises:
         KeyError: the names are not those of the schema.
-        ValueError: a column that must have a value in every row holds a null; Spark would die of
-            it without naming the column.
+        ValueError: a column that must have a value in every row holds a null; Spark would fail
+            without naming the column.
     """
     if set(columns) != set(schema.names):
         raise KeyError(f"columns {sorted(columns)} are not those of the schema {schema.names}")

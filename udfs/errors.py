@@ -1,4 +1,4 @@
-"""The errors of the project, one root and named leaves. Messages never hold note text."""
+"""The errors of the project: one root and named leaves. Messages never hold note text."""
 
 
 class ClinspanError(Exception):

@@ -21,8 +21,8 @@ class Span:
 class WindowPrediction:
     """What an engine says of one window: spans relative to it, and how much of it was read.
 
-    `unread_characters` counts those in words that the vocabulary cannot spell (each becomes one
-    unknown token).
+    `unread_characters` counts the characters of words that the vocabulary cannot spell (each such
+    word becomes one unknown token).
     """
 
     spans: tuple[Span, ...]
@@ -38,7 +38,7 @@ class WindowFailure:
 
 
 class Classifier(Protocol):
-    """What annotation needs of an engine: one prediction for each window text, in order."""
+    """What annotation needs from an engine: one prediction for each window text, in order."""
 
     def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
         """See `udfs.classifiers.token_classifier.TokenClassifier.predict`."""
@@ -49,12 +49,13 @@ class Classifier(Protocol):
 class Mention(Span):
     """A span with what is known of it: half-open code point offsets of its outermost characters.
 
-    A corpus gives mentions as annotated, the steps of the production path as found.
+    The mentions of a corpus are those that people annotated; the mentions of the production path
+    are those that the model found.
 
-    `fragments` are the pieces of a discontinuous mention, in text order, with something between
-    each two; a mention in one piece has none. `attributes` are sorted pairs of name and value; the
-    value of a flag is empty. `concept_ids` are those of a vocabulary such as MeSH or UMLS, as the
-    corpus gives them: several where the mention is a composite of several concepts.
+    `fragments` are the pieces of a discontinuous mention, in text order, with a gap between
+    neighbours; a mention in one piece has none. `attributes` are sorted pairs of name and value;
+    the value of a flag is empty. `concept_ids` come from a vocabulary such as MeSH or UMLS, as the
+    corpus gives them; a mention that combines several concepts has several.
     """
 
     fragments: tuple[tuple[int, int], ...] = ()
@@ -74,7 +75,7 @@ class Mention(Span):
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A labelled relation of two mentions of a document, by their places in `spans`."""
+    """A labelled relation between two mentions of a document, given as indices in `spans`."""
 
     label: str
     head: int
@@ -83,7 +84,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class ConceptRelation:
-    """A relation that a document states of two concepts, not of two mentions (CID in BC5CDR)."""
+    """A document's relation between two concepts, not between two mentions (CID in BC5CDR)."""
 
     label: str
     head: str

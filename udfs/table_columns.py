@@ -2,7 +2,7 @@
 
 The Arrow schemas (`arrow_schemas`), the Spark schemas and Delta tables (`pipelines`), the view
 `mentions` and the tables of columns in docs/tables.md and docs/security.md are made from these
-declarations. A new column is one line here, and the code that fills it.
+declarations. A new column needs one line here and the code that fills it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DOUBLE, BOOLEAN, TIMESTAMP = pa.float64(), pa.bool_(), pa.timestamp("us", tz="UT
 
 
 class Sensitivity(StrEnum):
-    """What a column can tell of a patient, from most to least."""
+    """What a column can tell about a patient, from most to least."""
 
     TEXT = "text of notes"
     SOURCE_WORDS = "words of the source"
@@ -35,9 +35,9 @@ TEXT, SOURCE_WORDS, IDS, HASHES, MODEL, SIZES, RUN = Sensitivity
 class Column:
     """A column of a table.
 
-    `meaning` is one phrase for the docs. Delta may write the smallest and largest value of a
-    column with `statistics` into its log, in plain text: never where words of notes or of the
-    source stand. Columns of `entities` that are not `in_views` are left out of the views.
+    `meaning` is one phrase for the docs. `statistics` lets Delta write the column's smallest and
+    largest value into its log, in plain text; it is refused for columns that hold words of notes
+    or of the source. Columns of `entities` without `in_views` are left out of the views.
     """
 
     name: str
@@ -79,7 +79,7 @@ def _with_statistics(column: Column) -> Column:
 
 
 def _count(name: str, meaning: str) -> Column:
-    """A number of a run, unknown until the run has come so far."""
+    """A count of a run; null until the run has made it."""
     return Column(name, LONG, SIZES, meaning, nullable=True)
 
 
@@ -99,7 +99,7 @@ _END = Column("end", INT, SIZES, "character after the last one")
 _UNREAD = Column("unread_characters", INT, SIZES, "characters that the model could not read")
 _WORDPIECES = Column("wordpieces", INT, SIZES, "word-pieces that the model read")
 
-# What a note brings from its source besides id and text.
+# What the source says of a note besides its id and text.
 NOTE_DETAILS = (
     Column("subject_id", LONG, IDS, "the patient", nullable=True, statistics=True),
     Column("hadm_id", LONG, IDS, "the admission", nullable=True, statistics=True),
@@ -108,7 +108,7 @@ NOTE_DETAILS = (
     Column("storetime", TIMESTAMP, IDS, "when it was stored", nullable=True, statistics=True),
 )
 
-# What annotation finds of a mention.
+# What annotation writes of a mention.
 MENTION = (
     Column("entity_id", STRING, IDS, "digest of note, place, label and model"),
     _BEGIN,
@@ -139,7 +139,7 @@ NOTE_WINDOWS = (
     _WINDOW_HASH,
 )
 
-# A span of a prediction: offsets in its window, of mentions that no rule has seen yet.
+# A span of a prediction: its offsets are in the window, and no annotation rule has been applied.
 SPAN = columns_named(MENTION, "begin", "end", "label", "score")
 
 PREDICTIONS = (
@@ -148,7 +148,7 @@ PREDICTIONS = (
     Column("spans", list_of(struct_of(SPAN)), MODEL, "offsets in the window, labels, scores"),
     _WORDPIECES,
     _UNREAD,
-    # Then there are no spans and no word-pieces.
+    # A row with a failure has no spans and no word-pieces.
     Column("failure", STRING, MODEL, "why the model has no answer", nullable=True),
 )
 

@@ -1,4 +1,4 @@
-"""The notes of a benchmark that peers and Clinspan share, with gold spans of some, as files."""
+"""The files of notes on which peers and Clinspan are compared; some notes have gold spans."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_inputs(settings: BenchmarkSettings, folder: Path) -> None:
     """Writes `notes.parquet` (note_id, text) and `gold.jsonl` (may be empty) into a folder.
 
     Raises:
-        InputError: there are fewer notes than wanted, or no such corpus.
+        InputError: there are fewer notes than the settings ask for, or there is no such corpus.
     """
     pairs = list(_notes(settings))
     gold: list[Document] = []

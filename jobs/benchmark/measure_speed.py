@@ -1,11 +1,11 @@
-"""One measurement of the benchmark, in a process and a Spark of its own (see `run_benchmark`).
+r"""One measurement of the benchmark, in its own process and Spark session (see `run_benchmark`).
 
-    spark-submit jobs/benchmark/measure_speed.py --what clinspan --notes NOTES --workplace FOLDER \\
+    spark-submit jobs/benchmark/measure_speed.py --what clinspan --notes NOTES --workplace FOLDER \
         --model FOLDER
 
 Reads notes (Parquet or Delta: note_id, text), runs Clinspan's whole job, a peer or the engine alone
-over them, and writes `measured.json` into the workplace: seconds from the first read to the last
-write, the session already there, the model not yet loaded.
+on them, and writes `measured.json` into the workplace. The seconds count from the first read to the
+last write: the session exists before, the model is not yet loaded.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _measure(arguments: argparse.Namespace) -> int:
 
 
 def _engine(arguments: argparse.Namespace) -> dict[str, float]:
-    """The classifier over the distinct windows of the notes, without Spark, and its bound."""
+    """The classifier on the distinct windows of the notes, without Spark, and its bound."""
     from pyarrow import parquet
 
     from udfs.benchmark.compute_bound import measure_engine
@@ -114,7 +114,7 @@ def _peer(spark: SparkSession, arguments: argparse.Namespace) -> dict[str, float
     out = str(arguments.workplace / "mentions")
     started = time.monotonic()
     find = PEERS[arguments.what](arguments)
-    # Else a small file is one task's, and one core's.
+    # Repartitioned, since a small file would be one task and use one core.
     rows = spark.read.parquet(str(arguments.notes)).select("note_id", "text")
     find(rows.repartition(PARTS_A_TASK * task_slots(spark))).write.parquet(out)
     seconds = time.monotonic() - started
@@ -142,7 +142,7 @@ def _spark_nlp(arguments: argparse.Namespace) -> peers.Peer:
     return peers.spark_nlp(cached_export(check_package(arguments.model)))
 
 
-# Threads of a task are those that it was given: one core, unless spark.task.cpus says more.
+# A task uses one thread, since Spark gives it one core, unless spark.task.cpus says more.
 PEERS: dict[str, Callable[[argparse.Namespace], peers.Peer]] = {
     "hugging_face": lambda a: peers.hugging_face(a.model, THREADS),
     "hugging_face_tuned": lambda a: peers.hugging_face_tuned(a.model, THREADS, a.batch_size),

@@ -1,4 +1,4 @@
-"""What the processes of a job hold in memory, from /proc, without anything installed (Linux)."""
+"""How much memory the processes of a job use, read from /proc without extra packages (Linux)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ _MIB = 2**20
 
 
 def resident_sizes(session: int) -> Mapping[str, int]:
-    """MiB in memory of the largest process of each kind in a session of processes.
+    """Resident MiB of the largest process of each kind in a session of processes.
 
     Args:
-        session: the number of the process that began it (`start_new_session`).
+        session: the number of the process that started the session (`start_new_session`).
 
     Returns:
-        sizes of `JVM`, `driver` (the Python of a job) and `worker`, as far as there are any.
+        sizes of `JVM`, `driver` (the Python of a job) and `worker`; a kind without a process is
+        missing.
     """
     sizes: dict[str, int] = {}
     for place in Path("/proc").iterdir():
@@ -27,7 +28,7 @@ def resident_sizes(session: int) -> Mapping[str, int]:
                 continue
             command = (place / "cmdline").read_bytes()
             size = int((place / "statm").read_bytes().split()[1]) * _PAGE // _MIB
-        except (OSError, IndexError):  # it has ended meanwhile, or is none
+        except (OSError, IndexError):  # the process has ended meanwhile, or it is not a process
             continue
         is_worker = b"pyspark.daemon" in command
         kind = "worker" if is_worker else "JVM" if b"java" in command else "driver"

@@ -1,4 +1,4 @@
-"""A benchmark's figures as a table, for a terminal and the README, and as plots."""
+"""A benchmark's figures as a table, for a terminal and docs/benchmark.md, and as plots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAMES = (
     "worker MiB",
 )
 
-TABLE_WIDTH = 140  # in a file or a narrow window, lines that are cut are better than cells that are
+TABLE_WIDTH = 140  # also in a file or a narrow window: cut lines are better than cut cells
 
 
 def show_benchmark(report: Sequence[dict[str, Any]]) -> None:
@@ -49,9 +49,10 @@ def show_benchmark(report: Sequence[dict[str, Any]]) -> None:
 def benchmark_rows(report: Sequence[dict[str, Any]]) -> list[list[str]]:
     """The cells of each measurement, under `NAMES`.
 
-    Word-pieces of a peer are those that Clinspan counts in the same notes; it scores them all, so
-    its share of the bound is reckoned with all of them, Clinspan's with the distinct ones. Where
-    Clinspan was measured several times over the same notes, a peer is compared with the mean.
+    For a peer, the word-pieces are those that Clinspan counts in the same notes. A peer scores all
+    of them, so its share of the bound is computed from all word-pieces, Clinspan's from the
+    distinct ones. Where Clinspan was measured several times on the same notes, a peer is compared
+    with the mean.
     """
     bound = _engine(report)["bound"]
     ours: dict[str, list[dict[str, float]]] = {}
@@ -79,7 +80,7 @@ def _cells(measurement: dict[str, Any], same: dict[str, float] | None, bound: fl
     f1 = f"{figures['f1']:.4f}" if "f1" in figures else ""
     sizes = [f"{peaks.get(kind, 0):,}" for kind in ("JVM", "worker")]
     cells = [what, f"{figures['notes']:,.0f}", "", f"{speed:,.2f}"]
-    if same is None:  # notes that only a peer was tuned on
+    if same is None:  # Clinspan did not run on these notes: they only tuned a peer
         return [*cells, "", "", "", "", f1, *sizes]
     is_peer = what != CLINSPAN
     cells[2] = f"{1 - same['distinct_wordpieces'] / same['wordpieces']:.0%}"
@@ -99,12 +100,12 @@ def _cells(measurement: dict[str, Any], same: dict[str, float] | None, bound: fl
 
 
 def write_plots(report: Sequence[dict[str, Any]], folder: Path, copies_notes: int) -> None:
-    """Writes `peers.png`, `sizes.png` and `copies.png`, where there are figures for them.
+    """Writes `peers.png`, `sizes.png` and `copies.png`, each if there are figures for it.
 
     Args:
         report: the measurements.
-        folder: where to.
-        copies_notes: the size of those that `copies.png` compares.
+        folder: the folder for the plots.
+        copies_notes: how many notes the measurements have that `copies.png` compares.
     """
     import matplotlib
 

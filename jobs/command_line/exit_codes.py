@@ -1,7 +1,7 @@
 """The one ending of all jobs: exit codes, and what stderr says when a job fails.
 
 No message holds note text. Our own errors never do. Of a foreign error only the class and the
-frames are shown, of one of the operating system also its number and its path.
+stack frames are shown; of an error of the operating system only its path and its meaning.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from conf.version import VERSION
 from udfs.errors import ClinspanError, InputError, RootBusyError
 
 DONE, FAILED, BAD_INPUT, QUARANTINED, BUSY, VIOLATED = range(6)
-# What a worker of ours says on purpose comes inside an error of Spark's.
+# One of our errors, raised in a worker, comes inside the message of a Spark error.
 _WORKER_SAYS = re.compile(r"udfs\.errors\.\w+: (.+)")
 _FULL_DISK = "No space left on device"
 _WORKER_LACKS = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
 
 def exit_code(job: str, work: Callable[[], int | None]) -> int:
-    """Runs a job to its exit code; every job ends here.
+    """Runs a job and returns its exit code; every job ends here.
 
     Args:
         job: its name, for messages.
-        work: what it does; None counts as done.
+        work: runs the job and returns its exit code; None counts as done.
     """
     try:
         return work() or DONE
@@ -41,7 +41,7 @@ def exit_code(job: str, work: Callable[[], int | None]) -> int:
         return fail(job, FAILED, str(error))
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a panic of the tokenizer is no Exception, and quotes its text
+    except BaseException as error:  # a tokenizer panic is not an Exception, and quotes note text
         if said := _said_by_worker(str(error)) or _said_by_system(error):
             return fail(job, FAILED, said)
         frames = "".join(traceback.format_tb(error.__traceback__))
@@ -49,20 +49,23 @@ def exit_code(job: str, work: Callable[[], int | None]) -> int:
 
 
 def fail(job: str, code: int, message: str) -> int:
-    """Says why a job ends with this code, and returns it."""
+    """Prints to stderr why a job ends with this code; returns the code."""
     print(f"{job}: error: {plain(message)}", file=sys.stderr)
     return code
 
 
 def plain(text: str) -> str:
-    """Text that cannot drive a terminal: names of columns and files are not chosen by its user."""
+    """Text with control characters escaped.
+
+    Names of columns and files come from others, and could otherwise control the user's terminal.
+    """
     return "".join(
         repr(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text
     )
 
 
 def _name_of(error: BaseException) -> str:
-    """The class of an error, as Spark calls it if Spark is in use; without its message."""
+    """The class of an error without its message; Spark's name for it if Spark is in use."""
     if "pyspark" not in sys.modules or not isinstance(error, Exception):
         return type(error).__name__
     from pipelines.spark.error_names import error_class  # not every job needs Spark
@@ -71,14 +74,14 @@ def _name_of(error: BaseException) -> str:
 
 
 def _said_by_system(error: BaseException) -> str | None:
-    """The operating system's words for the number of an error, and the path that it names."""
+    """The path of an error of the operating system, and the meaning of its number; else None."""
     if not isinstance(error, OSError) or error.errno is None or error.filename is None:
         return None
     return f"{os.fsdecode(error.filename)}: {os.strerror(error.errno)}"
 
 
 def _said_by_worker(error: str) -> str | None:
-    """What a message of Spark's tells that a user can mend, without anything around it."""
+    """The part of a Spark message that names a cause which a user can remove; else None."""
     if said := _WORKER_SAYS.search(error):
         return said[1].strip()
     if _FULL_DISK in error:

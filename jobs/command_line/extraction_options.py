@@ -1,8 +1,8 @@
 """The command line of the extraction job.
 
-Owns: the flags, their help and which setting each one sets. Does not know which values are right
-(`sections.py`), and maps no error to an exit code: argparse exits with 2 by itself, SettingsError
-is for the caller.
+Owns the flags, their help and which setting each one sets. Does not know which values are right
+(`setting_sections.py`). Maps no error to an exit code: argparse exits with 2 by itself, and the
+caller handles SettingsError.
 """
 
 import argparse
@@ -43,7 +43,7 @@ one wins. conf/defaults.yaml says what each setting means.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; without abbreviations, so that a new flag cannot change an old command."""
+    """The flags; abbreviations are off, so that a new flag cannot change an old command."""
     parser = argparse.ArgumentParser(
         description="Extract entities from clinical notes into Delta tables. "
         "Only new and changed notes are processed.",
@@ -111,10 +111,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def parse_settings(argv: Sequence[str] | None = None) -> Settings:
-    """Return the settings that the arguments ask for (None: those of this process).
+    """The settings that the arguments ask for (None: the arguments of this process).
 
-    Raises SettingsError for bad settings; SystemExit: 2 for bad flags, 0 after --help and
-    --show-settings.
+    Raises:
+        SettingsError: the settings cannot be used.
+        SystemExit: with 2 for bad flags, with 0 after --help and --show-settings.
     """
     arguments = build_parser().parse_args(argv)
     settings = load_settings(

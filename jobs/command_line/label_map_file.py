@@ -10,10 +10,11 @@ from udfs.errors import InputError
 
 
 def read_label_maps(file: Path | None) -> dict[str, LabelMap]:
-    """The label maps of a file; none where there is no file.
+    """The label maps in a file; empty where `file` is None.
 
-    Raises InputError where it cannot be read or has another shape, SettingsError where it is no
-    YAML.
+    Raises:
+        InputError: the file cannot be read or has another shape.
+        SettingsError: it is not YAML.
     """
     if file is None:
         return {}

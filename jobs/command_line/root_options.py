@@ -1,6 +1,6 @@
-"""What the jobs over the tables of a root share: their flags.
+"""The flags that the jobs on the tables of a root share.
 
-The flags mean what they mean to `extract_entities`; the values go through the same settings.
+They mean the same as in `extract_entities`, and their values go through the same settings.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ _SETTINGS = {
 
 
 def root_parser(description: str, epilog: str = "") -> argparse.ArgumentParser:
-    """A parser with the place of the tables; without abbreviations, so that a new flag cannot
-    change an old command.
+    """A parser with the flags that name the place of the tables.
+
+    Abbreviations are off, so that a new flag cannot change an old command.
     """
     parser = argparse.ArgumentParser(
         description=description,
@@ -43,7 +44,7 @@ def root_parser(description: str, epilog: str = "") -> argparse.ArgumentParser:
 
 
 def add_note_options(parser: argparse.ArgumentParser) -> None:
-    """The flags that name a source of notes; none is required."""
+    """Adds the flags that name a source of notes; none is required."""
     group = parser.add_argument_group("the notes that the tables were made from")
     source = group.add_mutually_exclusive_group()
     source.add_argument("--notes", metavar="PATH", help="a file or folder of notes")
@@ -65,7 +66,7 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
     """The settings that these flags ask for.
 
     Raises:
-        SettingsError: they cannot be used.
+        SettingsError: the settings cannot be used.
     """
     given = vars(arguments)
     return load_settings(

@@ -1,4 +1,4 @@
-"""The settings of notes as the values that `pipelines` takes."""
+"""Converts the settings of notes to the values that `pipelines` takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipelines.source.note_source import NoteSource
 
 
 def note_columns(columns: ColumnSettings) -> NoteColumns:
-    """Which column of a source plays which part."""
+    """The columns of a source by their roles."""
     return NoteColumns(
         note_id=columns.note_id,
         text=columns.text,
@@ -45,10 +45,10 @@ def read_ids(path: Path, flag: str) -> list[str]:
     """The ids in a file, one a line.
 
     Raises:
-        SettingsError: it cannot be read.
+        SettingsError: the file cannot be read.
     """
     try:
-        # An id may end with a blank: only the line's end is none of it.
+        # An id may end with a blank, so only the line end is removed.
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(

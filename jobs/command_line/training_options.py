@@ -1,6 +1,6 @@
-"""Flags that jobs which train share: data and places, and one for each setting of a recipe.
+"""Flags that the training jobs share: data and places, and one for each setting of a recipe.
 
-Imports no torch, so that --help does not wait.
+Imports no torch, so that --help does not wait for it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class FlagAdder(Protocol):
     """A parser, or a group of flags in one."""
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """As argparse has it."""
+        """Adds one flag, as argparse does."""
         ...
 
 
 def add_data_options(to: FlagAdder) -> None:
-    """Where the package goes, what it is called, and which corpora it is trained on."""
+    """Adds flags for the package's place and name, and for the corpora it is trained on."""
     add = to.add_argument
     add("--output", metavar="FOLDER", type=Path, required=True, help="new folder for the package")
     add("--name", help="name of the model (default: that of the folder)")
@@ -49,10 +49,10 @@ def add_data_options(to: FlagAdder) -> None:
 
 
 def add_settings(to: FlagAdder, kind: type[Any]) -> None:
-    """A flag for each setting of a recipe (see `training.recipes.recipe.setting`)."""
+    """Adds a flag for each setting of a recipe (see `training.recipes.recipe.setting`)."""
     for one in dataclasses.fields(kind):
         flag = "--" + one.name.replace("_", "-")
-        meaning = one.metadata["meaning"].replace("%", "%%")  # argparse would fill it in
+        meaning = one.metadata["meaning"].replace("%", "%%")  # argparse formats help with %
         if isinstance(one.default, bool):
             to.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=one.default, help=meaning
@@ -63,6 +63,6 @@ def add_settings(to: FlagAdder, kind: type[Any]) -> None:
 
 
 def read_settings(arguments: argparse.Namespace, kind: type[Settings]) -> Settings:
-    """The recipe that the flags of `add_settings` give; it refuses impossible values itself."""
+    """The recipe that the flags of `add_settings` give; the recipe refuses impossible values."""
     names = [one.name for one in dataclasses.fields(kind)]  # type: ignore[arg-type]  # a dataclass
     return kind(**{name: getattr(arguments, name) for name in names})

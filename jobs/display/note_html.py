@@ -1,8 +1,8 @@
 """A note with its mentions highlighted, as HTML for a notebook; displaCy draws it.
 
-Owns what a reader sees of a mention: its colour and its name, also where mentions overlap, which
-displaCy alone would draw twice. Knows no Spark and no model. The HTML holds the whole note: a
-notebook that shows it must be kept as the note is kept.
+Owns what a reader sees of a mention: its colour and its name. Mentions that overlap share one mark,
+since displaCy alone would draw their text twice. Knows no Spark and no model. The HTML holds the
+whole note: protect a notebook that shows it as you protect the note.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from conf.entity_types import load_entity_types
 from udfs.errors import InputError
 
-# Pale enough for black text (contrast above 11), apart also for readers who do not tell red from
-# green; the name stands beside every mention, so no meaning hangs on a colour.
+# Pale enough for black text (contrast above 11). Drug and disease differ also for readers who
+# cannot tell red from green. Every mention has its name beside it, so no meaning depends on colour.
 _COLOURS = {"drug": "#c3e0ff", "disease": "#ffdcb3"}
 _OTHER_COLOURS = ("#cfeccb", "#e6d3f5", "#fff0a6", "#c9eef0", "#f9d2e4", "#e3dccf")
 _SEVERAL, _MISSED, _EXTRA = "#dedede", "#ffc2c2", "#e6d3f5"
@@ -29,7 +29,7 @@ _MARK = (
     "margin-left: 0.5em; letter-spacing: 0.04em; text-transform: uppercase; white-space: nowrap; "
     'user-select: none">{label}</span></mark>'
 )
-# White and black also in a dark theme. MathJax must not take `$` for formulas (the second class).
+# Black on white also in a dark theme. The second class stops MathJax from reading `$` as formulas.
 _FRAME = (
     '<div class="clinspan-note tex2jax_ignore" style="white-space: pre-wrap; background: #fff; '
     'color: #1b1b1b; padding: 1em 1.25em; font: 14px/1.5 system-ui, sans-serif">'
@@ -41,13 +41,19 @@ class Mention(Protocol):
     """A row of `entities` (its `entity_type` is shown) or a `Span` (its label is shown)."""
 
     @property
-    def begin(self) -> int: ...
+    def begin(self) -> int:
+        """The offset of its first character."""
+        ...
 
     @property
-    def end(self) -> int: ...
+    def end(self) -> int:
+        """The offset after its last character."""
+        ...
 
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """The label that the model gave it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,12 @@ class _Mark:
 def render_note(text: str, mentions: Iterable[Mention]) -> str:
     """HTML of a note with every mention highlighted and named.
 
-    Mentions that overlap share one mark, which bears the names of all. A pointer on a mark shows
-    the offsets and, where there is one, the score.
+    Mentions that overlap share one mark with the names of all. Hovering over a mark shows the
+    offsets and, where there is one, the score.
 
     Args:
         text: the note as it is stored.
-        mentions: of that note, in any order; half-open offsets in code points.
+        mentions: the mentions of that note, in any order, with half-open offsets in code points.
 
     Raises:
         InputError: an offset lies outside the text.
@@ -77,10 +83,13 @@ def render_note(text: str, mentions: Iterable[Mention]) -> str:
 
 
 def render_comparison(text: str, gold: Sequence[Mention], predicted: Sequence[Mention]) -> str:
-    """HTML of a text with what a model found right, what it missed and what it found in excess.
+    """HTML of a text that marks a model's right, missed and extra mentions.
 
-    Strict: where a border or a label is wrong, one mark says both `missed` and `extra`.
-    Arguments and errors are those of `render_note`.
+    The comparison is strict: where a border or a label is wrong, one mark says both `missed` and
+    `extra`.
+
+    Raises:
+        InputError: an offset lies outside the text.
     """
     types = load_entity_types()
     right = {_key(mention) for mention in gold}
@@ -103,10 +112,10 @@ def _key(mention: Mention) -> tuple[int, int, str]:
 
 
 def _shown(mention: Mention, types: dict[str, str]) -> tuple[str, str]:
-    """The name and the colour of a mention; one type has one colour, whatever a model calls it."""
+    """The name and the colour of a mention; a type has one colour, whatever a model calls it."""
     name: str = getattr(mention, "entity_type", mention.label)
     kind = types.get(name.lower(), name.lower())
-    # Not hash(): that differs from one process to the next.
+    # crc32 and not hash(), whose values differ between processes.
     other = _OTHER_COLOURS[zlib.crc32(kind.encode()) % len(_OTHER_COLOURS)]
     return name, _COLOURS.get(kind, other)
 
@@ -120,7 +129,7 @@ def _mark(mention: Mention, name: str, colour: str, scored: bool = True) -> _Mar
 
 
 def _joined(marks: Iterable[_Mark]) -> list[_Mark]:
-    """Marks in text order, those that overlap as one."""
+    """The marks in text order; marks that overlap are joined into one."""
     joined: list[_Mark] = []
     for mark in sorted(marks, key=lambda m: (m.begin, -m.end, m.names)):
         if not joined or mark.begin >= joined[-1].end:
@@ -138,7 +147,7 @@ def _joined(marks: Iterable[_Mark]) -> list[_Mark]:
 
 
 def _render(text: str, marks: Iterable[_Mark]) -> str:
-    from spacy import displacy  # seconds to import, and not part of what a job needs
+    from spacy import displacy  # takes seconds to import, and jobs do not need it
 
     entities: list[dict[str, Any]] = []
     for mark in _joined(marks):
@@ -147,7 +156,7 @@ def _render(text: str, marks: Iterable[_Mark]) -> str:
                 f"a mention at {mark.begin}-{mark.end} must lie inside the text, which has "
                 f"{len(text)} characters: give the note that the mentions were found in"
             )
-        # displaCy escapes the text alone, and picks colours by label.
+        # displaCy escapes only the text, and chooses colours by label; so both are done here.
         shown = {
             "label": html.escape(" + ".join(mark.names)),
             "hint": html.escape("; ".join(mark.hints)),
@@ -156,7 +165,7 @@ def _render(text: str, marks: Iterable[_Mark]) -> str:
         entities.append(
             {"start": mark.begin, "end": mark.end, "label": shown["label"], "params": shown}
         )
-    # A browser reads a lone CR as a line break of its own; every character keeps its place.
+    # A browser shows a CR as a line break too. One character replaces each, so no offset moves.
     text = text.replace("\r\n", " \n").replace("\r", "\n")
     content = displacy.render(
         {"text": text, "ents": entities, "title": None},

@@ -27,7 +27,7 @@ def comparison_table(done: Promotion) -> Table:
 
 
 def note_table(changes: NoteChanges) -> Table:
-    """What the candidate finds otherwise in real notes."""
+    """How the candidate's entities in real notes differ from the champion's."""
     share = f"{changes.changed} of {changes.notes} notes change ({changes.changed_share:.1%})"
     table = Table(title=share)
     for name in ("label", "kept", "gained", "lost", "relabelled to"):
@@ -48,7 +48,7 @@ def note_table(changes: NoteChanges) -> Table:
 
 
 def verdict(done: Promotion, name: str, alias: str) -> str:
-    """What came of it, in a sentence or one for each broken rule."""
+    """The outcome in words: one sentence, or a line for each broken rule."""
     if done.version is None:
         stays = f"{alias} stays {done.champion.address}" if done.champion else f"no {alias} is set"
         return "\n".join(("The gate does not hold:", *done.broken, f"{stays}."))

@@ -56,7 +56,7 @@ def calibration_line(evaluation: Evaluation) -> str:
 
 
 def calibration_table(before: MentionOutcomes, after: MentionOutcomes, title: str) -> Table:
-    """How far scores are from probabilities without and with a calibration, by label."""
+    """How far scores are from probabilities, before and after calibration, by label."""
     table = _table(title, "label", "mentions", "right", "mean score", "after", "ECE", "after")
     for label in (*sorted(set(before.labels)), OVERALL):
         parts = [one if label == OVERALL else one.of_label(label) for one in (before, after)]
@@ -81,4 +81,4 @@ def _table(title: str, first: str, *others: str) -> Table:
 def _with_interval(one: Measured, row: int, score: int) -> str:
     ends: Counts = one.intervals[row, score]
     low, high = (f"{end:.3f}".removeprefix("0") for end in ends)
-    return f"{one.scores[row, score]:.4f}\n{low}-{high}"  # two lines of a cell
+    return f"{one.scores[row, score]:.4f}\n{low}-{high}"  # two lines in one cell

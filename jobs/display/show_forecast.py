@@ -1,4 +1,4 @@
-"""What a person sees of a forecast, and of how far off it was."""
+"""Prints a forecast, and after the run how far off it was."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def show_forecast(forecast: Forecast, price_per_hour: float | None) -> None:
 
 
 def forecast_rows(forecast: Forecast, price_per_hour: float | None) -> list[Line]:
-    """Name, expected value and the ends of its interval, of each line in order."""
+    """Name, expected value and both ends of its interval for each line, in order."""
     rows = list(_work_rows(forecast.due, price_per_hour))
     rows.append(("partitions of the scoring", str(forecast.partitions), "", ""))
     if forecast.speed is not None:
@@ -77,7 +77,7 @@ def show_comparison(forecast: Forecast, records: Sequence[RunRecord], seconds: f
 
 
 def comparison_rows(forecast: Forecast, records: Sequence[RunRecord], seconds: float) -> list[Line]:
-    """Name, forecast, what it was, and the difference as a part of that."""
+    """Name, forecast, actual value, and the difference as a share of the actual value."""
     rows = []
     for name, expected, was in forecast.compare(records, seconds):
         off = f"{(expected - was) / was:+.0%}" if was else f"{expected - was:+,.0f}"

@@ -1,6 +1,6 @@
-"""What a person sees of a run: its steps while it works, and its summary at the end.
+"""Shows a person a run: its steps while it works, and its summary at the end.
 
-On a terminal the steps are one moving line; in a log (cron, Airflow) each is a line of its own.
+On a terminal the steps are one line that changes; in a log (cron, Airflow) each is a line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 class ConsoleProgress(progress.Progress):
-    """Shows the steps of a run and, while windows are scored, how far it is."""
+    """Shows the steps of a run and, while windows are scored, the progress."""
 
     def __init__(self) -> None:
         self._started = self._scoring_since = time.monotonic()
@@ -74,7 +74,7 @@ class ConsoleProgress(progress.Progress):
 
 
 def duration(seconds: float) -> str:
-    """Hours and minutes, minutes and seconds or seconds, as a person says them."""
+    """The time in words: hours and minutes, minutes and seconds, or seconds."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60:,} h {minutes % 60} min"
@@ -96,7 +96,10 @@ def show_summary(record: RunRecord, root: TableRoot) -> None:
 
 
 def show_mentions(mentions: Sequence[tuple[str, str, int, float]]) -> None:
-    """Prints mentions, most frequent first. This is text of notes: only where a user asked."""
+    """Prints mentions, most frequent first.
+
+    They are text of notes: call it only if the user asked for them.
+    """
     table = Table(title="Mentions that stand in most notes")
     for name in ("type", "mention", "notes", "mean score"):
         table.add_column(name, justify="right" if name in ("notes", "mean score") else "left")
@@ -131,7 +134,7 @@ def summary_rows(record: RunRecord) -> list[tuple[str, str]]:
     ]
     always = {"rows read", "notes", "windows", "word-pieces", "entities"}
     rows = [(name, f"{n:,}") for name, n in counts if n is not None and (n or name in always)]
-    if record.missing_details:  # perhaps a preset's columns, perhaps a name that is misspelt
+    if record.missing_details:  # columns of a preset that the source lacks, or misspelt names
         rows.append(("no column in the notes for", ", ".join(record.missing_details)))
     return rows + _speeds(record)
 
@@ -148,7 +151,7 @@ def _speeds(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def example_query(root: TableRoot) -> str:
-    """A query over the entity table that runs as it stands."""
+    """A query on the entity table that can be run unchanged."""
     return (
         "SELECT entity_type, lower(text) AS mention, count(DISTINCT note_id) AS notes FROM "
         f"{root.sql_name(ENTITIES)} GROUP BY ALL ORDER BY notes DESC LIMIT 20"

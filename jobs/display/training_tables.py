@@ -29,7 +29,7 @@ def score_table(scores: Scores, title: str) -> Table:
 
 
 def spread_table(repeats: Repeats, part: str) -> Table:
-    """F1 of every label with each seed, and its mean and standard deviation."""
+    """F1 of every label with each seed, and the mean and standard deviation over the seeds."""
     table = Table(title=f"F1 on {part}, best seed {repeats.best_seed}")
     table.add_column("label")
     for seed in repeats.f1:
@@ -43,7 +43,7 @@ def spread_table(repeats: Repeats, part: str) -> Table:
 
 
 def training_progress(console: Console) -> Progress:
-    """A progress line whose task shows epoch, loss and the time that is left; see `show_step`."""
+    """A progress line for epoch, loss and the time left; `show_step` updates it."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,13 +54,13 @@ def training_progress(console: Console) -> Progress:
 
 
 def show_step(progress: Progress, report: StepReport, mean_loss: float) -> None:
-    """Brings the one task of `training_progress` to where the loop stands."""
+    """Updates the line of `training_progress` after a step of the training loop."""
     done = f"epoch {report.epoch + 1}, step {report.step}, loss {mean_loss:.4f}"
     show_share(progress, report.fraction, done)
 
 
 def show_share(progress: Progress, fraction: float, description: str) -> None:
-    """The same for any training."""
+    """Updates the line of `training_progress` with a finished share and a text."""
     if not progress.tasks:
         progress.add_task("training", total=1.0)
     progress.update(progress.tasks[0].id, completed=fraction, description=description)

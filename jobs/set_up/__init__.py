@@ -1,1 +1,1 @@
-"""Commands behind `make setup` and `make spark-nlp`: jars and defaults into a lane's Spark."""
+"""Commands behind `make setup`, `make spark-nlp` and `make docs`: jars, defaults, column docs."""

@@ -1,7 +1,7 @@
 """Write the tables of columns in docs/ from their declarations; `make docs` runs it.
 
-What a column is stands in udfs/table_columns.py. Between two marker lines of a document everything
-is replaced; the rest of it is left alone.
+udfs/table_columns.py declares the columns. In each document, everything between two marker lines is
+replaced; the rest is left alone.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def _write(docs: Path) -> None:
 
 
 def with_columns(name: str, text: str) -> str:
-    """A document with its generated part as the declarations have it.
+    """The document with its generated part replaced.
 
     Args:
         name: a key of `GENERATED`.
         text: the document.
 
     Raises:
-        InputError: its marker lines are missing.
+        InputError: the marker lines of the document are missing.
     """
     marker, rows = GENERATED[name]
     begin, end = f"<!-- {marker}: begin -->\n", f"<!-- {marker}: end -->\n"
@@ -81,7 +81,7 @@ def column_rows() -> Iterator[str]:
 
 
 def sensitivity_rows() -> Iterator[str]:
-    """Which table holds what of a patient; columns with statistics are bold."""
+    """The sensitivity of each table's columns; columns with statistics are bold."""
     yield "| table | what it holds | columns |"
     yield "| --- | --- | --- |"
     for table, columns in TABLES.items():

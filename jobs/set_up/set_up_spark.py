@@ -1,10 +1,10 @@
 """Make this environment's own Spark ready for Delta; `make setup` runs it, and a repeat is quick.
 
 Owns what is written into `pyspark/`: the lane's jars into `jars/` (the class path, so that no
-session copies them), `spark-defaults.conf` and `log4j2.properties` into `conf/`. Which jars those
-are stands in conf/lanes.py. Knows no registry: Spark's own Ivy finds the jars (local Maven and Ivy
-folders first, then what Ivy's settings name), and each must have the SHA-256 of the table. Starts
-no session and imports no pyspark.
+session copies them), `spark-defaults.conf` and `log4j2.properties` into `conf/`. conf/lanes.py
+lists the jars with their SHA-256, which each file must match. Knows no registry: Spark's own Ivy
+finds the jars (local Maven and Ivy folders first, then what Ivy's settings name). Starts no session
+and imports no pyspark.
 """
 
 import argparse
@@ -32,10 +32,11 @@ JOB = "set_up_spark"
 
 
 class SetUpError(InputError):
-    """The environment cannot be made ready; the message says the mend."""
+    """The environment cannot be made ready; the message says how to repair it."""
 
 
 def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -51,7 +52,7 @@ def missing_jars(jars: Iterable[Jar], jar_folder: Path) -> list[Jar]:
 
 
 def stale_files(jars: Iterable[Jar], jar_folder: Path) -> list[Path]:
-    """Other versions of the jars' artifacts: two on one class path would shadow each other."""
+    """Other versions of the jars: two versions on one class path would shadow each other."""
     stale = []
     for jar in jars:
         other_version = re.compile(re.escape(jar.artifact) + r"-\d[^/]*\.jar")
@@ -64,9 +65,10 @@ def stale_files(jars: Iterable[Jar], jar_folder: Path) -> list[Path]:
 
 
 def install_file(source: Path, target: Path) -> bool:
-    """Put a copy in place by rename, so that no reader sees half a file; False if it was right.
+    """Puts a copy in place by rename; returns False if the target was already right.
 
-    Never writes into an existing file: package installers hard-link those to their cache.
+    The rename keeps readers from seeing half a file. It never writes into an existing file, since
+    package installers hard-link these to their cache.
     """
     if target.is_file() and target.read_bytes() == source.read_bytes():
         return False
@@ -90,16 +92,20 @@ def resolve(
     ivy_folder: Path,
     ivy_settings: str | None,
 ) -> Path:
-    """Let Spark's Ivy fetch the jars into `ivy_folder`; returns the folder of jar files.
+    """Lets Spark's Ivy fetch the jars into `ivy_folder`; returns the folder of jar files.
 
-    spark-submit resolves `--packages` before it starts the program, so the program is empty.
+    spark-submit resolves `--packages` before it starts the program, so the program can be empty.
+
+    Raises:
+        ClinspanError: Ivy gives no answer in time.
+        SetUpError: Spark cannot resolve the jars.
     """
     program = ivy_folder / "resolve_only.py"
     program.touch()
     settings = {
         "spark.jars.ivy": str(ivy_folder),
         "spark.jars.ivySettings": ivy_settings,
-        # Spark wants group:artifact; a group alone stands for all of its artifacts.
+        # Spark needs group:artifact; a group alone means all of its artifacts.
         "spark.jars.excludes": ",".join(x if ":" in x else f"{x}:*" for x in left_out),
     }
     options = [f"--conf={name}={value}" for name, value in settings.items() if value]
@@ -127,7 +133,13 @@ def resolve(
 
 
 def check_resolved(jars: Iterable[Jar], resolved: Path, jar_folder: Path) -> dict[Jar, Path]:
-    """Match Ivy's files (`group_artifact-version.jar`) to the table; refuse all others."""
+    """Matches Ivy's files (`group_artifact-version.jar`) to `jars`.
+
+    A file that is not among them is allowed only if Spark ships it too.
+
+    Raises:
+        SetUpError: a file is not allowed, has another SHA-256, or is missing.
+    """
     expected = {f"{jar.coordinate.split(':')[0]}_{jar.file_name}": jar for jar in jars}
     found: dict[Jar, Path] = {}
     for path in sorted(resolved.glob("*.jar")):
@@ -158,7 +170,7 @@ def set_up(
     left_out: tuple[str, ...] = (),
     ivy_settings: str | None = None,
 ) -> list[str]:
-    """Bring `spark_home` into the wanted state; returns the names of what changed."""
+    """Puts the jars and the configuration into `spark_home`; returns the names of changed files."""
     jar_folder = spark_home / "jars"
     changed = []
     if missing_jars(jars, jar_folder):
@@ -177,6 +189,11 @@ def set_up(
 
 
 def find_spark_home() -> Path:
+    """The folder of this environment's pyspark.
+
+    Raises:
+        SetUpError: pyspark is not installed.
+    """
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
         raise SetUpError("pyspark is not installed in this environment; run `make setup`")
@@ -184,7 +201,7 @@ def find_spark_home() -> Path:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; exit code 1: no answer in time, 2: not to be had for this environment."""
+    """Runs the command; exit codes: 0 done, 1 Ivy gave no answer in time, 2 set-up impossible."""
     options = build_parser().parse_args(argv)
     return exit_code(JOB, lambda: _set_up(options.ivy_settings))
 

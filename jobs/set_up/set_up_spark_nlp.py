@@ -1,8 +1,8 @@
 """Put the jars of Spark NLP into this environment's own Spark; `make spark-nlp` runs it, once.
 
-How jars are found, checked and installed is jobs/set_up/set_up_spark.py's, which ones are is
-conf/spark_nlp_jars.py's. spark-submit starts the JVM before any Python of ours runs, so no job can
-bring them later, and no job fetches anything.
+jobs/set_up/set_up_spark.py finds, checks and installs the jars; conf/spark_nlp_jars.py lists them.
+spark-submit starts the JVM before any of our Python runs, so no job can add the jars later, and no
+job downloads anything.
 """
 
 import argparse
@@ -19,7 +19,7 @@ JOB = "set_up_spark_nlp"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; exit code 1: no answer in time, 2: not to be had for this environment."""
+    """Runs the command; exit codes: 0 done, 1 Ivy gave no answer in time, 2 set-up impossible."""
     options = build_parser().parse_args(argv)
     return exit_code(JOB, lambda: _set_up(options.ivy_settings))
 

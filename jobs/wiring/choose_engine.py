@@ -20,7 +20,7 @@ from udfs.package.model_package import ModelPackage
 
 
 def choose_engine(model: ModelSettings, package: ModelPackage) -> tuple[Engine, str]:
-    """The engine that the settings name, and the fingerprint under which predictions are kept.
+    """The engine that the settings name, and the fingerprint under which predictions are stored.
 
     Raises:
         InputError: the engine does not run in this environment, or cannot run this package.
@@ -42,7 +42,7 @@ def choose_engine(model: ModelSettings, package: ModelPackage) -> tuple[Engine, 
 
 
 def open_engine(spark: SparkSession, engine: Engine, distribute: str) -> Engine:
-    """The engine with its model where it runs, before anything is written.
+    """Brings the model to where the engine runs, before anything is written; returns the engine.
 
     Raises:
         InputError: this session cannot run it.

@@ -22,7 +22,8 @@ def make_plan(settings: Settings, package: ModelPackage) -> RunPlan:
     """The values of a run from its settings and its model package.
 
     Raises:
-        InputError: a label is wanted that the model does not have, or the engine does not run here.
+        InputError: the settings name a label that the model does not have, or the engine does not
+            run here.
         SettingsError: the hash key is not usable.
     """
     manifest = package.manifest

@@ -11,9 +11,9 @@ from udfs.package.model_package import ModelPackage
 
 
 def locate_model(place: str) -> ModelPackage:
-    """The package at a place as settings name it, every file of it digested.
+    """The package at a place that the settings name, with the digests of all its files checked.
 
-    An alias that moves while the run is at work changes nothing for it.
+    An alias is resolved once: if it moves during the run, the run keeps its package.
 
     Args:
         place: a folder, or an address of the registry.
@@ -25,7 +25,7 @@ def locate_model(place: str) -> ModelPackage:
     """
     if not place.startswith(REGISTRY):
         return check_package(Path(place))
-    # MLflow takes seconds to import: only a model of the registry waits for it.
+    # MLflow takes seconds to import, so it is imported only for a model of the registry.
     from training.tracking.model_registry import fetch_package
 
     found = fetch_package(place)

@@ -32,7 +32,7 @@ def export(package: Path, target: Path) -> None:
     Raises:
         ModelPackageError: Spark NLP cannot read this package.
     """
-    # torch and transformers take seconds to import: only an export waits for them.
+    # torch and transformers take seconds to import, so only an export imports them.
     from training.package.onnx_export import export_package
 
     export_package(package, target)

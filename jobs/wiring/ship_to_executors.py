@@ -1,12 +1,13 @@
-"""Puts what executors need within their reach: the model package, and over Spark Connect our code.
+"""Sends executors what they need: the model package and, over Spark Connect, our code.
 
-On one machine, and where every machine mounts its folder, a package is used as it is. Elsewhere it
-travels as an archive through Spark, which fetches it once for each executor, unpacks it before the
-executor's first task and removes it with the application. That works alike on a standalone cluster,
-YARN, Kubernetes and over Spark Connect, needs no storage that Python on an executor could read,
-leaves nothing behind, and reaches executors that join later. Whoever loads it checks every digest.
+On one machine, and where every machine mounts its folder, a package is used in place. Elsewhere it
+is sent as an archive through Spark, which fetches it once for each executor, unpacks it before the
+executor's first task and removes it with the application. That works the same way on a standalone
+cluster, YARN, Kubernetes and over Spark Connect. It needs no storage that Python on an executor
+could read, leaves nothing behind, and reaches executors that join later. The worker that loads the
+package checks every digest.
 
-Archives have no other way into a session than the SparkContext, but over Spark Connect.
+Only the SparkContext can add an archive to a session, except over Spark Connect.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ from pipelines.scoring.torch_engine import Engine, TorchEngine
 from pipelines.spark.slots import is_local
 from udfs.package.model_package import MANIFEST
 
-# What Python workers import of ours.
+# Our packages that Python workers import.
 WORKER_PACKAGES = ("pipelines", "udfs")
-# Databricks shows both to every executor.
+# Databricks mounts both on every executor.
 _MOUNTED = ("/Volumes/", "/dbfs/")
-# The oldest time that a zip file can hold. Equal content makes equal archives: a session of Spark
-# Connect refuses another file under a name that it has seen.
+# The earliest time that a zip file can hold. With a fixed time, equal content makes equal archives:
+# a Spark Connect session refuses a different file under a name that it already has.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def ship_code(spark: SparkSession) -> None:
-    """Sends our packages to the workers of a Spark Connect session: it has no `--py-files`."""
+    """Sends our packages to the workers of a Spark Connect session, which has no `--py-files`."""
     sources: dict[str, Traversable] = {}
     for package in WORKER_PACKAGES:
         sources |= _modules(files(package), package)
@@ -52,14 +53,15 @@ def ship_model(spark: SparkSession, engine: Engine, distribute: str = "auto") ->
 
     Args:
         spark: the session whose executors will use it.
-        engine: with the package on the driver; one that needs none on executors is left as it is.
+        engine: an engine whose package is on the driver; one that needs no package on executors is
+            returned unchanged.
         distribute: `in_place`, `ship` or `auto`; `conf/defaults.yaml` says what they mean.
     """
     if not isinstance(engine, TorchEngine) or distribute == "in_place":
         return engine
     if distribute == "auto" and _is_seen(spark, engine.package.folder):
         return engine
-    # The manifest holds the digest of every other file.
+    # The manifest holds the digests of all other files, so its own digest identifies the package.
     place, files = engine.package.folder, engine.package.manifest.files
     digest = hashlib.sha256((place / MANIFEST).read_bytes()).hexdigest()
     folder = f"clinspan-model-{digest[:16]}"
@@ -85,7 +87,7 @@ def _modules(folder: Traversable, inside: str) -> dict[str, Traversable]:
 
 
 def _is_seen(spark: SparkSession, folder: Path) -> bool:
-    """Whether executors surely see a folder of the driver's."""
+    """Whether executors certainly see a folder of the driver."""
     if str(folder).startswith(_MOUNTED):
         return True
     # The server of a Spark Connect session may be another machine.
@@ -93,7 +95,7 @@ def _is_seen(spark: SparkSession, folder: Path) -> bool:
 
 
 def _archive(name: str, parts: Mapping[str, Traversable]) -> Path:
-    """A zip file with these files, which are kept until the process ends."""
+    """A zip file with these files; it is kept until the process ends."""
     archive = _scratch() / name
     if not archive.exists():
         draft = archive.with_suffix(".draft")

@@ -1,4 +1,4 @@
-"""The peers of the benchmark as functions from notes to mentions, each as its makers show it.
+"""The peers of the benchmark as functions from notes to mentions, each used as its makers show.
 
 All run the same weights: Hugging Face's pipeline in an iterator pandas UDF (plain and tuned), in
 `predict_batch_udf` and in MLflow's `spark_udf`, and Spark NLP's own annotators. None of them
@@ -44,7 +44,7 @@ def hugging_face(folder: Path, threads: int) -> Peer:
 
 
 def hugging_face_tuned(folder: Path, threads: int, batch_size: int) -> Peer:
-    """The same in the processor's precision, sorted by length, with a batch size that was swept."""
+    """The same in the processor's precision, sorted by length, with a batch size from a sweep."""
     return _in_pandas_udf(partial(tuned_finder, str(folder), threads, batch_size))
 
 
@@ -59,7 +59,7 @@ def _in_pandas_udf(load: Callable[[], Callable[[Sequence[str]], list]]) -> Peer:
 
 
 def predict_batch(folder: Path, threads: int) -> Peer:
-    """The pipeline in Spark's `predict_batch_udf`, which has no lists of records: as JSON."""
+    """The pipeline in Spark's `predict_batch_udf`, which cannot return records: it returns JSON."""
 
     def make() -> Callable[[NDArray[np.object_]], NDArray[np.object_]]:
         finder = plain_finder(str(folder), threads)
@@ -74,7 +74,7 @@ def predict_batch(folder: Path, threads: int) -> Peer:
 
 
 def mlflow_udf(folder: Path, workplace: Path) -> Peer:
-    """MLflow's flavour for transformers in `spark_udf`: it gives labels as text, without places.
+    """MLflow's flavour for transformers in `spark_udf`: it gives labels as text, without offsets.
 
     Args:
         folder: the model package.
@@ -88,7 +88,7 @@ def mlflow_udf(folder: Path, workplace: Path) -> Peer:
         "tokenizer": AutoTokenizer.from_pretrained(folder, local_files_only=True),
     }
     place = workplace / "mlflow"
-    # Named, because MLflow would look for packages that the model does not need.
+    # Named here; otherwise MLflow would look for packages that the model does not need.
     needed = ["torch", "transformers"]
     mlflow.transformers.save_model(
         parts, str(place), task="token-classification", pip_requirements=needed
@@ -96,7 +96,7 @@ def mlflow_udf(folder: Path, workplace: Path) -> Peer:
 
     def run(notes: DataFrame) -> DataFrame:
         udf = mlflow.pyfunc.spark_udf(notes.sparkSession, str(place), "string", env_manager="local")
-        # It fails on a text without a mention (IndexError in MLflow 3.17): each text ends with one.
+        # It fails on a text without a mention (IndexError in MLflow 3.17): add one to each text.
         return notes.select("note_id", udf(F.concat("text", F.lit("\nAspirin."))).alias("found"))
 
     return run

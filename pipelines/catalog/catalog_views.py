@@ -1,8 +1,8 @@
 """The views that people query beside the tables: data, no code.
 
-A body names tables and earlier views in braces; `registration` puts their quoted names there.
-`mentions` has the columns of `entities` that are declared `in_views`; every other column of a
-view is listed, so that a new one of a table never changes it in silence.
+A query names tables and earlier views in braces; `registration` puts their quoted names there.
+`mentions` has the columns of `entities` that are declared `in_views`. All other columns of views
+are listed here, so that a new column of a table never changes a view silently.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class View:
     query: str
 
 
-# Columns of `mentions` that `entities` lacks, each behind the column where readers expect it.
+# Columns of `mentions` that `entities` lacks, each after the column where readers expect it.
 _ADDED = {
     "charttime": "n.storetime",
     "text": r"lower(trim(regexp_replace(e.text, '\\s+', ' '))) AS mention",
@@ -125,7 +125,7 @@ QUARANTINE_OVERVIEW = View(
     GROUP BY q.rule
     """,
 )
-# In the order of creation: a view stands after those that it reads.
+# In the order of creation: a view comes after the views that it reads.
 VIEWS = (
     MENTIONS,
     MENTION_COUNTS,

@@ -1,8 +1,8 @@
-"""The tables of a path root under names in a catalog, with views over them.
+"""Gives the tables of a path root names in a catalog, with views over them.
 
-Only names are made: the files stay where they are, and the main job goes on writing to the path.
+It makes names only: the files stay where they are, and the main job goes on writing to the path.
 A repeat mends what changed (a root that moved, a view of an older release) and leaves the rest.
-What the views say is in `catalog_views`; what the tables mean is others' business.
+`catalog_views` has the queries of the views. This module does not know what the tables mean.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pipelines.tables.existing_tables import find_tables
 from pipelines.tables.table_root import TableRoot, create_schema
 from udfs.errors import ClinspanError, InputError
 
-# Spark's own catalog, where Delta stands before it: in memory unless a metastore is configured.
+# Spark's own catalog, which Delta's wraps: it is in memory unless a metastore is configured.
 SESSION_CATALOG = "spark_catalog"
 DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 # Marks a view as ours, so that a view of somebody else's is never replaced.
 MARK = "clinspan.view"
-# How Delta says of a name that the folder behind it is not there, or holds no table.
+# The errors by which Delta says that the folder behind a name is missing or holds no table.
 MISSING = frozenset(
     {
         "DELTA_MISSING_DELTA_TABLE",
@@ -50,12 +50,13 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names in a schema: `schema` or `catalog.schema`, a prefix before each."""
+    """The names in a schema (`schema` or `catalog.schema`), each with a prefix before it."""
 
     schema: str
     prefix: str = ""
 
     def __post_init__(self) -> None:
+        """Raises `InputError` for a schema or a prefix that cannot be in such names."""
         if not _SCHEMA.fullmatch(self.schema):
             raise InputError(
                 f"the schema is {self.schema!r}, but it must be schema or catalog.schema, each of "
@@ -73,7 +74,7 @@ class Names:
         return ".".join(quote(part) for part in self.schema.split("."))
 
     def plain(self, name: str) -> str:
-        """The full name of a table or view, to be read."""
+        """The full name of a table or view, unquoted, for people."""
         return f"{self.schema}.{self.prefix}{name}"
 
     def sql(self, name: str) -> str:
@@ -97,16 +98,16 @@ def register_tables(spark: SparkSession, path: str, names: Names) -> list[Regist
     Args:
         spark: the session.
         path: the root that the main job writes to.
-        names: where the names stand; the schema is made if it is missing.
+        names: the schema and the prefix; the schema is created if it is missing.
 
     Returns:
-        what stands in the schema now, tables first. A table that the root does not have is left
-        out, and so are the views that read it.
+        what the schema now holds, tables first. A table that the root does not have is left out,
+        and so are the views that read it.
 
     Raises:
         InputError: there are no tables, or a name is taken by something else; nothing was written.
-        ClinspanError: a table cannot be read, or the catalog refused a name; names before it stay,
-            and a repeat goes on.
+        ClinspanError: a table cannot be read, or the catalog refused a name; the names made before
+            it stay, and a repeat goes on from there.
     """
     root = TableRoot.at(path, None)
     found = find_tables(spark, root)
@@ -126,7 +127,7 @@ def register_tables(spark: SparkSession, path: str, names: Names) -> list[Regist
 
 
 def _location(spark: SparkSession, name: str) -> str | None:
-    """Where a Delta table is; None: there is none (any more); empty: it is of another format."""
+    """The place of a Delta table; None: there is none (any more); empty: of another format."""
     try:
         row = spark.sql(f"DESCRIBE DETAIL {name}").select("format", "location").first()
     except Exception as error:
@@ -146,7 +147,7 @@ def _possible_views(tables: Iterable[str]) -> list[View]:
 
 
 def _table_state(spark: SparkSession, names: Names, table: Table, place: str | None) -> str:
-    """What is to be done with a table's name; refuses to take it from something else."""
+    """What to do with a table's name; refuses a name that something else has."""
     name = names.sql(table.name)
     kind = _kind(spark, name)
     if kind is None:
@@ -154,7 +155,7 @@ def _table_state(spark: SparkSession, names: Names, table: Table, place: str | N
     taken = f"{names.plain(table.name)} is taken by"
     mend = "give another schema or a prefix"
     if kind not in ("EXTERNAL", "GONE"):
-        # To drop a managed table is to delete its rows.
+        # Dropping a managed table would delete its rows.
         raise InputError(f"{taken} something else ({kind.lower()}): {mend}")
     here = None if kind == "GONE" else _location(spark, name)
     if here is None:
@@ -162,7 +163,7 @@ def _table_state(spark: SparkSession, names: Names, table: Table, place: str | N
     if here == place:
         return "kept"
     found, ours = set(spark.table(name).columns), set(table.schema.names)
-    # An older or a newer release may have had fewer columns, or more.
+    # A table of an older or a newer release may have fewer columns, or more.
     if here and (found <= ours or ours <= found):
         return "moved"
     raise InputError(f"{taken} a table that is not ours: {mend}, or drop it")
@@ -184,7 +185,7 @@ def _view_state(spark: SparkSession, names: Names, view: View) -> str:
 
 
 def _kind(spark: SparkSession, name: str) -> str | None:
-    """What has a name: EXTERNAL, MANAGED, VIEW, or GONE (its files are); None: it is free."""
+    """What has a name: EXTERNAL, MANAGED, VIEW, or GONE (no files any more); None: it is free."""
     try:
         return spark.catalog.getTable(name).tableType if spark.catalog.tableExists(name) else None
     except Exception as error:  # Spark 4 reads a Delta table to tell whether it exists

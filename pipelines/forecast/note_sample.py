@@ -1,7 +1,7 @@
-"""A sample of notes: all of some patients, in groups, and what stands in the windows of each group.
+"""A sample of notes: all notes of some patients, dealt into groups, and the text of their windows.
 
-So what was copied from one note of a patient to the next is in the sample. It knows no models, no
-times and no tables; `text_growth` makes more of it.
+With whole patients, text that was copied from one note of a patient to the next is in the sample.
+This module knows no models, times or tables; `text_growth` extrapolates from the sample.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from pyspark.sql import functions as F
 from pipelines.forecast.text_growth import GROUPS, TextSample
 
 SAMPLE_NOTES = 2_000
-# With fewer, one of them may be unlike all others.
+# With fewer patients, one who is unlike all others may decide the result.
 LEAST_PATIENTS = 50
-# Patients are chosen by a hash, in so many steps.
+# Patients are hashed into this many buckets, and the sample takes whole buckets.
 BUCKETS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class NoteSample:
-    """`note_id, text, patient_group` of some of `number` notes that hold `size` characters.
+    """Some of `number` notes, which together hold `size` characters.
 
-    Not `by_patient`: notes were drawn one by one, because too few patients are named.
+    `notes` has `note_id, text, patient_group`. `by_patient` is false if the notes were drawn one by
+    one, because too few patients are named.
     """
 
     notes: DataFrame
@@ -34,7 +35,7 @@ class NoteSample:
 
 
 def draw_sample(notes: DataFrame) -> NoteSample:
-    """All notes of as many patients as make a sample; notes, where too few patients are named."""
+    """Draws all notes of enough patients, or single notes if too few patients are named."""
     patient = F.coalesce(F.col("subject_id").cast("string"), "note_id")
     drawn, is_fit = _draw_by(notes, patient)
     if is_fit:
@@ -44,7 +45,7 @@ def draw_sample(notes: DataFrame) -> NoteSample:
 
 
 def _draw_by(all_notes: DataFrame, key: Column) -> tuple[NoteSample, bool]:
-    """Notes with chosen keys; and whether there are enough keys, none with too many notes."""
+    """Draws all notes of some keys; tells if the keys are enough, none with too many notes."""
     bucket = F.pmod(F.xxhash64(key), F.lit(BUCKETS))
     sizes = (F.count(F.lit(1)).alias("notes"), F.sum(F.length("text")).alias("characters"))
     buckets = all_notes.groupBy(bucket.alias("bucket")).agg(*sizes).orderBy("bucket").collect()
@@ -66,12 +67,12 @@ def _draw_by(all_notes: DataFrame, key: Column) -> tuple[NoteSample, bool]:
 def window_text(
     sample: DataFrame, places: DataFrame, missing: DataFrame | None, sizes: dict[int, int]
 ) -> TextSample:
-    """The characters of windows: of all, or of those that no run has scored.
+    """The characters of windows by group: of all windows, or of those that no run has scored.
 
     Args:
         sample: `note_id, patient_group`.
         places: `note_id, window_hash, characters` of each window of these notes.
-        missing: `window_hash` of those to be scored, distinct; None: all count.
+        missing: `window_hash` of the windows to be scored, distinct; None: all windows count.
         sizes: characters of the notes of each group.
     """
     groups = F.broadcast(sample.select("note_id", "patient_group"))
@@ -87,5 +88,5 @@ def window_text(
 
 
 def amounts_by_group(rows: DataFrame, amount: Column) -> dict[int, int]:
-    """A sum over the rows of each `patient_group` that has any."""
+    """A sum over the rows of each `patient_group` that has rows."""
     return {row[0]: row[1] for row in rows.groupBy("patient_group").agg(amount).collect()}

@@ -1,9 +1,9 @@
-"""What a run will have to do and how long it will take, told from a sample of the notes due.
+"""What a run will have to do and how long it will take, estimated from a sample of the due notes.
 
-The source is read, judged and compared with the ledger as by a run. Then the notes of some patients
-are looked at closely, so that what was copied from one note of a patient to the next is seen. Of
-the windows that no run has scored, some are scored, for half a minute, by the engine of the run. No
-table is written. `text_growth` has the arithmetic.
+The forecast reads and judges the source and compares it with the ledger, as a run does. Then it
+looks closely at the notes of some patients, so that it sees what was copied from one note of a
+patient to the next. The engine of the run scores some of the windows that no run has scored, for
+half a minute. No table is written. `text_growth` has the arithmetic.
 """
 
 from __future__ import annotations
@@ -34,30 +34,34 @@ from pipelines.spark.slots import task_slots
 from pipelines.tables.definitions import PREDICTIONS, PROCESSED_NOTES
 from pipelines.tables.existing_tables import find_table, refuse_other_columns
 
-# The first windows are scored while models are loaded; then so many parts are timed.
+# The first windows are scored while workers load the model; then `TIMED_PARTS` parts are timed.
 FIRST_CHARACTERS = 50_000
 TIMED_PARTS = 4
 PART_SECONDS = 6.0
-# Of a mean of four, at 95 of 100, in the two standard errors that an interval has on both sides.
+# Student's t for a mean of four parts at 95 of 100, divided by the two standard errors by which
+# `Estimate.around` widens an interval on both sides.
 STUDENT = 3.18 / 2
-# Parts that agree may all be wrong in the same way.
+# Least relative error of the speed: parts that agree may all be wrong in the same way.
 LEAST_ERROR = 0.05
-# What a run of few notes takes: commits and counts.
+# Seconds that a run takes even with few notes: commits and counts.
 FIXED_SECONDS = Estimate(30.0, 15.0, 60.0)
-# A note costs so many times what it takes to find its windows: that is done twice, then its
-# entities are made and written.
+# Work on a note besides scoring, as a multiple of finding its windows: that is done twice, then
+# its entities are made and written.
 PASSES = 4
-# Of English clinical text, where nothing is scored that could tell.
+# Of English clinical text; used if nothing is scored that could tell.
 WORDPIECES_PER_CHARACTER = 0.25
-# By so much may all text have more or fewer word-pieces a character than what is scored: new text.
+# Relative error of word-pieces per character: the ratio is measured on scored windows, which are
+# new text, and all text may differ from them by this much.
 RATIO_ERROR = 0.05
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What some notes cost. `distinct` are word-pieces of all distinct windows, `new` of those
-    that no run has scored; `seconds` is None where the speed could not be told.
+    """What some notes cost.
+
+    `wordpieces` are those of all windows, `distinct` those of all distinct windows, `new` those of
+    distinct windows that no run has scored. `seconds` is None if the speed is not known.
     """
 
     notes: int
@@ -69,10 +73,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`sampled` of the `due` notes were looked at; `million` is for so many like these.
+    """What a run will cost, estimated from `sampled` of its notes.
 
-    `speed` is of word-pieces a second. Not `by_patient`: notes were drawn one by one, because
-    too few patients are named, and copies within a patient's notes are hardly seen.
+    `due` is the work on all due notes, `million` the work on a million notes like these. `speed` is
+    in word-pieces a second. `by_patient` is false if notes were drawn one by one, because too few
+    patients are named; then copies within a patient's notes are hardly seen.
     """
 
     sampled: int
@@ -85,7 +90,7 @@ class Forecast:
     def compare(
         self, records: Sequence[RunRecord], seconds: float
     ) -> list[tuple[str, float, float]]:
-        """What was expected of a run (or of the micro-batches of a stream) and what it was."""
+        """Name, forecast and true value of the figures of a run (or a stream's micro-batches)."""
         due = self.due
         found = [
             ("notes", float(due.notes), float(sum(r.worked_notes for r in records))),
@@ -104,7 +109,7 @@ def forecast_run(spark: SparkSession, plan: RunPlan, progress: Progress) -> Fore
 
     Args:
         spark: the session.
-        plan: of the run.
+        plan: the plan of the run.
         progress: is told what happens.
 
     Raises:
@@ -207,7 +212,7 @@ def _stored(spark: SparkSession, plan: RunPlan, places: DataFrame) -> DataFrame 
 def _score(
     plan: RunPlan, missing: DataFrame, places: DataFrame, stored: DataFrame | None
 ) -> tuple[Estimate | None, float]:
-    """Word-pieces a second of all tasks together, and word-pieces a character."""
+    """Scores parts of the sample; returns word-pieces a second (all tasks) and a character."""
     _, characters = size_of(missing)
     parts: list[tuple[int, float]] = []
     begin, size = 0.0, FIRST_CHARACTERS / max(characters, 1)
@@ -231,24 +236,25 @@ def _score(
 
 
 def _speed(parts: Sequence[tuple[int, float]]) -> Estimate:
-    """From word-pieces and seconds of parts, the first of which loaded the model."""
+    """The speed, from the word-pieces and seconds of parts; in the first the model was loaded."""
     timed = [(wordpieces, seconds) for wordpieces, seconds in parts[1:] if wordpieces]
     if len(timed) < 2:
-        # What was scored was scored while the model was loaded.
+        # Most was scored while the model was loaded: the true speed may be far higher.
         wordpieces, seconds = max(timed or parts, key=lambda part: part[0])
         speed = max(wordpieces, 1) / seconds
         return Estimate(speed, speed / 2, 4 * speed)
     speed = sum(wordpieces for wordpieces, _ in timed) / sum(seconds for _, seconds in timed)
     spread = stdev(wordpieces / seconds for wordpieces, seconds in timed) / len(timed) ** 0.5
-    # Below a half, a quotient would have no end.
+    # The interval must not go below half the speed: a quotient by nearly 0 would have no upper end.
     error = min(max(STUDENT * spread, LEAST_ERROR * speed), 0.25 * speed)
     return Estimate.around(speed, error)
 
 
 def _seconds_a_character(sample: DataFrame, key: bytes, sizes: dict[int, int]) -> Estimate:
-    """What finding windows takes: what all of the sample takes longer than a group of it.
+    """What finding windows takes: the time for the whole sample less the time for one group of it.
 
-    So what a query takes whatever it reads is not counted again for every thousand notes.
+    The difference leaves out what any query takes, whatever it reads. Otherwise that would be
+    counted again for every thousand notes.
     """
     few = min(sizes, key=lambda group: sizes[group], default=0)
     size = sum(sizes.values())

@@ -1,12 +1,12 @@
-"""How much text a source holds, and how much of it is distinct, told from a sample of patients.
+"""How much text a source holds, and how much of it is distinct, estimated from some patients.
 
-Copies of a patient's own notes lie in the sample with their originals. What many patients' notes
-have in common, such as the phrases of a template, is a growing share of the whole, so that distinct
-text grows more slowly than notes: as n**b (Heaps 1978), with the b that the sample itself shows
-between its parts. In truth b changes with n: the lower end of the interval lets it go on falling as
-it fell within the sample, the upper one follows the tangent, above which distinct text cannot rise,
-because each further patient brings less that is new. Pure arithmetic over a small histogram; where
-it comes from is `run_forecast`'s business.
+Copies of a patient's own notes lie in the sample with their originals. Text that many patients'
+notes share, such as the phrases of a template, is a growing share of the whole. So distinct text
+grows more slowly than notes: as n**b (Heaps 1978), with the b that the sample itself shows between
+its parts. In truth b changes with n. The lower end of the interval lets b go on falling as it fell
+within the sample. The upper end follows the tangent: distinct text cannot rise above it, because
+each further patient brings less that is new. This is pure arithmetic over a small histogram;
+`run_forecast` knows where the histogram comes from.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-# The sample's patients are dealt into so many groups.
+# The sample's patients are dealt into this many groups.
 GROUPS = 10
 ALL_GROUPS = 2**GROUPS - 1
-# An interval is the estimate and so many standard errors on both sides: about 95 of 100.
+# An interval reaches this many standard errors to both sides of the estimate: about 95 of 100.
 ERRORS = 2.0
-# Of the way from the sample to the source, where an exponent is followed along it.
+# Steps of the integration from the size of the sample to that of the source, as the exponent falls.
 STEPS = 100
 
 
@@ -34,7 +34,7 @@ class Estimate:
 
     @classmethod
     def around(cls, value: float, error: float) -> Estimate:
-        """From a standard error. No figure here can be negative."""
+        """A figure with its standard error; the low end is cut at 0: no figure here is negative."""
         return cls(value, max(0.0, value - ERRORS * error), value + ERRORS * error)
 
     @classmethod
@@ -50,7 +50,7 @@ class Estimate:
         return Estimate(value, max(0.0, value - below), value + above)
 
     def times(self, factor: float) -> Estimate:
-        """The same in another unit."""
+        """The same figure in another unit."""
         return Estimate(self.value * factor, self.low * factor, self.high * factor)
 
     def over(self, other: Estimate) -> Estimate:
@@ -62,7 +62,7 @@ class Estimate:
 
 
 def _part(of: Estimate, end: float) -> float:
-    """How far an end is off, as a part of the value."""
+    """How far an end is from the value, as a fraction of the value."""
     return abs(of.value - end) / of.value if of.value else 0.0
 
 
@@ -70,9 +70,9 @@ def _part(of: Estimate, end: float) -> float:
 class TextSample:
     """Amounts of text in the groups (0 to GROUPS - 1) of a sample.
 
-    `sizes` are the groups' own, in the unit in which the size of the source is known; `totals`
-    their text; `distinct` has, for each set of groups as a bit mask, the amount of distinct text
-    that stands in exactly these groups.
+    `sizes` holds the size of each group, in the unit in which the size of the source is known.
+    `totals` holds the amount of text in each group. `distinct` holds, for each set of groups (a bit
+    mask), the amount of distinct text that stands in exactly these groups.
     """
 
     sizes: Mapping[int, float]
@@ -84,9 +84,9 @@ class TextSample:
         return self._estimate(self._total_in, size, lambda _: 1.0)
 
     def distinct_total(self, size: float) -> Estimate:
-        """Text of such a source, each piece that stands in several places counted once."""
+        """Distinct text of such a source: what stands in several places is counted once."""
         found = self._estimate(self._distinct_in, size, self._exponent)
-        # Certain is that what was seen is there.
+        # The text that the sample holds is certain to be there.
         least = self._distinct_in(ALL_GROUPS)
         error = found.value - found.low
         low = max(least, min(found.value, self._distinct_at_least(size)) - error)
@@ -96,7 +96,7 @@ class TextSample:
     def _estimate(
         self, of: Callable[[int], float], size: float, exponent: Callable[[int], float]
     ) -> Estimate:
-        """What groups hold, grown to a size, with a jackknife over the groups."""
+        """Extrapolates what groups hold to a size; a jackknife over the groups gives the error."""
 
         def grown(groups: int) -> float:
             own = _sum_of(self.sizes, groups)
@@ -108,20 +108,20 @@ class TextSample:
         without = [grown(ALL_GROUPS & ~(1 << group)) for group in range(GROUPS)]
         mean = sum(without) / GROUPS
         variance = (GROUPS - 1) / GROUPS * sum((one - mean) ** 2 for one in without)
-        # Of a sample that is most of the source, little is left to be wrong about.
+        # The larger the sample's share of the source, the less is left to be wrong about.
         return Estimate.around(grown(ALL_GROUPS), math.sqrt(variance * (1 - share)))
 
     def _share(self, size: float) -> float:
         return _sum_of(self.sizes, ALL_GROUPS) / size if size else 1.0
 
     def _distinct_at_least(self, size: float) -> float:
-        """With an exponent that goes on falling as it fell from a quarter of the sample to all."""
+        """Distinct text if b goes on falling as it fell from a quarter of the sample to all."""
         whole, half, quarter = map(self._mean_distinct, (GROUPS, GROUPS // 2, GROUPS // 4))
         if self._share(size) >= 1 or not quarter:
             return whole
         late = math.log(whole / half) / math.log(2)
         early = math.log(half / quarter) / math.log((GROUPS // 2) / (GROUPS // 4))
-        # Each is the exponent in the middle of its stretch, on the scale of logarithms.
+        # Each is the exponent in the middle of its stretch, on a logarithmic scale.
         apart = math.log(GROUPS / (GROUPS // 4)) / 2
         fall = max(0.0, early - late) / apart
         logarithm, step = math.log(whole), -math.log(self._share(size)) / STEPS
@@ -131,20 +131,20 @@ class TextSample:
         return math.exp(logarithm)
 
     def _distinct_at_most(self, size: float) -> float:
-        """As much more with every further patient as with the last ones of the sample."""
+        """Distinct text if each further patient brings as much as the last ones of the sample."""
         share = self._share(size)
         further = 1 / share - 1 if 0 < share < 1 else 0.0
         return self._distinct_in(ALL_GROUPS) * (1 + self._exponent(ALL_GROUPS) * further)
 
     def _exponent(self, groups: int) -> float:
-        """B of distinct text = a · n**b, between all of these groups and the halves of them."""
+        """The b of distinct text = a · n**b, between all of these groups and halves of them."""
         number = groups.bit_count()
         whole = self._distinct_in(groups)
         half = self._mean_distinct(number // 2, groups)
         return min(1.0, math.log(whole / half) / math.log(number / (number // 2))) if half else 1.0
 
     def _mean_distinct(self, size: int, groups: int = ALL_GROUPS) -> float:
-        """Distinct text in so many of some groups: the mean over those that are neighbours."""
+        """Mean distinct text in `size` neighbours among some groups, over all such neighbours."""
         numbers = [group for group in range(GROUPS) if groups >> group & 1]
         parts = [
             sum(1 << numbers[(begin + i) % len(numbers)] for i in range(size))

@@ -1,7 +1,8 @@
-"""The records of files of notes: found, counted, read, typed and judged, before they are a table.
+"""Finds, counts, reads, types and judges the records of note files, before they become a table.
 
-Two programs look at each file: one counts rows and bytes, the other reads them; `note_import`
-compares. It does not know where tables lie, nor how rows are laid out in them.
+Two independent readers look at each file: one counts rows and bytes, the other reads the records;
+`note_import` compares the two. This module does not know where tables lie or how rows are laid out
+in them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from udfs.reading.csv_records import header_size
 from udfs.reading.source_records import field_name
 
 NO_NOTE_ID = "no_note_id"
-# Columns of MIMIC that play no part in the main job or another than their type says.
+# Types of MIMIC's columns that the main job does not use, or uses for a part with another type.
 MIMIC_TYPES: Mapping[str, T.DataType] = {
     "row_id": T.LongType(),
     "chartdate": T.DateType(),
@@ -38,7 +39,7 @@ MIMIC_TYPES: Mapping[str, T.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class NoteFiles:
-    """Files of one kind: CSV with a common header, or texts, named relative to `folder`."""
+    """Files of one kind: CSV with a common header, or text files, named relative to `folder`."""
 
     files: tuple[str, ...]
     header: tuple[str, ...]
@@ -47,7 +48,10 @@ class NoteFiles:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the records of some files hold. `rows` goes by reason; None is that of good rows."""
+    """What the records of some files hold.
+
+    `rows` counts rows by the reason of their refusal; the reason None means good rows.
+    """
 
     rows: Mapping[str | None, int]
     size: int
@@ -61,16 +65,17 @@ class Seen:
 
     @property
     def rejected(self) -> tuple[tuple[str, int], ...]:
-        """Reason and number of the others, most frequent first."""
+        """Reasons and numbers of refused rows, most frequent first."""
         refused = [(reason, count) for reason, count in self.rows.items() if reason is not None]
         return tuple(sorted(refused, key=lambda pair: (-pair[1], pair[0])))
 
 
 def find_notes(paths: Sequence[str]) -> NoteFiles:
-    """What lies at some places.
+    """Finds the note files at some paths.
 
     Raises:
-        InputError: nothing, notes of several kinds, or CSV files whose headers differ.
+        InputError: there are none, notes of several kinds, CSV files whose headers differ, or a
+            file is given twice.
     """
     folder = local_path(paths[0])
     if len(paths) == 1 and folder is not None and folder.is_dir():
@@ -86,7 +91,7 @@ def find_notes(paths: Sequence[str]) -> NoteFiles:
 
 
 def count_files(notes: NoteFiles) -> tuple[int, int]:
-    """Rows and bytes of content, without the reader of rows.
+    """Counts rows and bytes of content, independently of the reader of records.
 
     Raises:
         InputError: a file is damaged, or a quote in it is left open.
@@ -100,7 +105,7 @@ def count_files(notes: NoteFiles) -> tuple[int, int]:
 
 
 def read_files(spark: SparkSession, notes: NoteFiles) -> DataFrame:
-    """Every record, good or refused, as `csv_source.record_type` says."""
+    """Reads every record, good or refused, with the columns of `csv_source.record_type`."""
     if notes.folder is None:
         return csv_source.read_records(spark, [Path(f) for f in notes.files], len(notes.header))
     folder, files = notes.folder, notes.files
@@ -113,7 +118,7 @@ def read_files(spark: SparkSession, notes: NoteFiles) -> DataFrame:
 
 
 def column_types(header: Sequence[str], columns: NoteColumns) -> dict[str, T.DataType]:
-    """Each name of the header → the type that its part in the main job asks for."""
+    """Maps each name of the header to the type that its part in the main job asks for."""
     details = {
         name.lower(): NOTE_DETAILS[part]
         for part, names in columns.details.items()
@@ -124,7 +129,7 @@ def column_types(header: Sequence[str], columns: NoteColumns) -> dict[str, T.Dat
 
 
 def typed_columns(types: Mapping[str, T.DataType]) -> dict[str, Column]:
-    """Each name of the header in lower case → its field of a record, in its type."""
+    """Maps each name of the header, in lower case, to its field of a record, cast to its type."""
     named = enumerate(types.items())
     return {name.lower(): _cast(field_name(index), kind) for index, (name, kind) in named}
 
@@ -132,13 +137,13 @@ def typed_columns(types: Mapping[str, T.DataType]) -> dict[str, Column]:
 def _cast(field: str, kind: T.DataType) -> Column:
     if isinstance(kind, T.StringType):
         return F.col(field)
-    # A whole number that stood beside nulls in pandas comes as 167853.0.
+    # pandas writes a whole number as 167853.0 if nulls stand in its column.
     raw = f"regexp_replace({field}, '[.]0+$', '')" if isinstance(kind, T.LongType) else field
     return F.expr(f"try_cast({raw} AS {kind.simpleString()})")
 
 
 def judge(records: DataFrame, typed: Mapping[str, Column], note_id: str) -> DataFrame:
-    """Refuses rows without an id, too: nothing could be said of their notes."""
+    """Also refuses rows without an id, because nothing could be said about their notes."""
     nameless = F.coalesce(F.trim(typed[note_id.lower()].cast("string")), F.lit("")) == ""
     refused = F.col("reason").isNull() & nameless
     why = F.lit(f"{note_id} is empty or not of its type")
@@ -151,7 +156,7 @@ def judge(records: DataFrame, typed: Mapping[str, Column], note_id: str) -> Data
 
 
 def look(judged: DataFrame, header: Sequence[str], typed: Mapping[str, Column], text: str) -> Seen:
-    """Counts rows by reason, and values of good rows that their type cannot hold."""
+    """Counts rows by reason, and the values of good rows that do not fit their column's type."""
     fields = {name: field_name(index) for index, name in enumerate(header)}
     lost = {n: F.col(field).isNotNull() & typed[n.lower()].isNull() for n, field in fields.items()}
     found = (

@@ -23,7 +23,7 @@ from pipelines.spark.names import local_path, name_parts, quote
 from udfs.errors import ClinspanError, InputError
 
 REJECTED = "_rejected"
-# Delta keeps no column whose name holds one of these.
+# Delta refuses a column whose name holds one of these.
 _NOT_IN_NAMES = " ,;{}()\n\t="
 
 
@@ -39,7 +39,7 @@ class ImportTarget:
         """A place that a user wrote; a local path becomes absolute.
 
         Raises:
-            InputError: the name is none of a table.
+            InputError: the name cannot be a table's.
         """
         if path is not None:
             return cls(path=str(local_path(path) or path).rstrip("/"))
@@ -62,10 +62,10 @@ class ImportTarget:
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """What a table is like: its columns with their types, in order.
+    """The columns of a table with their types, in order.
 
     `statistics` are the columns whose minimum and maximum may stand in the log: none with text.
-    `clusters` are those of them that OPTIMIZE keeps together (liquid clustering).
+    `clusters` are those of them by which OPTIMIZE keeps rows together (liquid clustering).
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -98,11 +98,12 @@ REJECTED_SHAPE = TableShape(
 def refuse_target(
     spark: SparkSession, target: ImportTarget, shape: TableShape, overwrite: bool
 ) -> None:
-    """Lets nothing be replaced by accident, and looks whether a table can be made there.
+    """Refuses a target that would be replaced by accident or cannot hold the table.
 
     Raises:
-        InputError: a table is there and must not be replaced, or is of another shape; the folder
-            holds other files, or nothing can be made in it; a column has a name that Delta forbids.
+        InputError: a table is there and must not be replaced, or has another shape; its schema is
+            missing; the folder holds other files, or no table can be made in it; or a column has a
+            name that Delta forbids.
     """
     for name, _ in shape.columns:
         if any(one in name for one in _NOT_IN_NAMES):
@@ -127,7 +128,7 @@ def _has_shape(spark: SparkSession, target: ImportTarget, suffix: str, shape: Ta
     name = target.sql_name(suffix)
     properties = spark.sql(f"DESCRIBE DETAIL {name}").select("properties").first()
     statistics = properties and properties[0].get("delta.dataSkippingStatsColumns")
-    # With other statistics, or none named, a rewrite would put texts into the log.
+    # With other columns for statistics, or none named, a rewrite would put texts into the log.
     same_statistics = statistics == shape.listed_statistics
     return same_statistics and tuple(spark.table(name).dtypes) == shape.columns
 
@@ -138,7 +139,7 @@ def _is_there(spark: SparkSession, target: ImportTarget, suffix: str) -> bool:
         return _is_table(folder, target.describe(suffix))
     try:
         return bool(spark.table(target.sql_name(suffix)).columns)
-    except Exception:  # if it is there all the same, CREATE TABLE refuses to replace it
+    except Exception:  # if the table is there after all, CREATE TABLE refuses to replace it
         return False
 
 
@@ -159,14 +160,14 @@ def _is_table(folder: Path, name: str) -> bool:
 def write_table(
     spark: SparkSession, rows: DataFrame, target: ImportTarget, shape: TableShape, suffix: str = ""
 ) -> None:
-    """Makes a table or replaces all rows of one, in one commit.
+    """Creates a table or replaces all rows of one, in one commit.
 
     Args:
         spark: the session.
-        rows: what it will hold, with the columns of its shape.
-        target: where it lies; a table there has that shape (`refuse_target`).
-        shape: what it is like.
-        suffix: which of the two tables.
+        rows: the new rows, with the columns of the shape.
+        target: where the table lies; an existing one has this shape (see `refuse_target`).
+        shape: its columns, statistics and clustering.
+        suffix: which of the two tables: none for the notes, `REJECTED` for the refused rows.
 
     Raises:
         ClinspanError: the write failed; the old rows or the new ones are there, never a part.
@@ -185,7 +186,7 @@ def write_table(
         try:
             spark.sql(f"{verb} SELECT * FROM {view}")
             if was_there and by:
-                spark.sql(f"ALTER TABLE {name} {by}")  # Delta 3.3.2 forgets it in an overwrite
+                spark.sql(f"ALTER TABLE {name} {by}")  # an overwrite in Delta 3.3.2 drops it
         except Exception as error:  # its message may quote a note
             raise ClinspanError(
                 f"{target.describe(suffix)} could not be written ({error_class(error)}). The old "
@@ -206,7 +207,7 @@ def _view(spark: SparkSession, rows: DataFrame) -> Iterator[str]:
 
 @contextmanager
 def _leave_nothing(folder: Path | None) -> Iterator[None]:
-    """Removes files without a table when a write fails: they hold notes, and nobody owns them."""
+    """If a write fails, removes files that are in no table: they hold notes that nobody owns."""
     was_there = folder is None or folder.exists()
     try:
         yield
@@ -217,11 +218,11 @@ def _leave_nothing(folder: Path | None) -> Iterator[None]:
 
 
 def lay_out(rows: DataFrame, files: int, keys: Sequence[Column]) -> DataFrame:
-    """Orders rows over so many files that equal and near keys are in few of them.
+    """Distributes rows over a number of files so that equal and near keys are in few of them.
 
-    With two keys the files form a grid, columns of the first by ranges of the second: of 64 files,
-    one patient is in about 8, and so is one stretch of time. Sorted by one key alone, the other
-    would be in all of them.
+    With two keys the files form a grid: ranges of the first key by ranges of the second. Of 64
+    files, one patient is in about 8, and one stretch of time in about 8. If rows were sorted by one
+    key alone, each value of the other would be in all files.
     """
     if len(keys) == 1:
         return rows.repartitionByRange(files, keys[0]).sortWithinPartitions(keys[0])

@@ -1,8 +1,8 @@
 """Files of notes → a Delta table of notes, with every row accounted for before it is written.
 
-Owns the flow, its checks and its figures: unless the counter and the reader of the files saw the
-same rows and the same bytes, nothing is written. It does not know formats (`import_records`) nor
-how a table is made (`import_tables`).
+Owns the flow, its checks and its figures. Nothing is written unless the counter and the reader of
+the files saw the same rows and the same bytes. This module knows neither formats
+(`import_records`) nor how a table is made (`import_tables`).
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from pipelines.spark.slots import task_slots
 from udfs.errors import ClinspanError, InputError
 from udfs.reading.csv_records import FATAL
 
-# Content of one file of the table; of clinical text that is about 45 MB on disk.
+# Content of one file of the table; clinical text of this size takes about 45 MB on disk.
 BYTES_PER_FILE = 128_000_000
-# Smaller files would cost more to open than they save by being read side by side.
+# Smaller files would cost more to open than reading them in parallel saves.
 LEAST_BYTES_PER_FILE = 4_000_000
 
 
@@ -62,11 +62,11 @@ class ImportPlan:
 
 @dataclass(frozen=True, slots=True)
 class ImportRecord:
-    """What an import did: `rows` of the files are `written` plus all `rejected`.
+    """What an import did; the `rows` of the files are `written` plus all `rejected`.
 
-    `unreadable` counts values that are null now because their type cannot hold them. Of the
-    notes written, `without_charttime` lack the first column that may hold a time, and
-    `without_time` lack all of them.
+    `unreadable` counts values that became null because they do not fit their column's type. Of the
+    written notes, `without_charttime` have no time in the first column that may hold it, and
+    `without_time` in none of these columns.
     """
 
     rows: int
@@ -100,13 +100,13 @@ def import_notes(spark: SparkSession, plan: ImportPlan, progress: Progress) -> I
     files = max(1, by_slots, -(-size // plan.bytes_per_file))
     records = judge(read_files(spark, plan.notes), typed, plan.columns.note_id)
     progress.step("reading")
-    # Kept, so that what is checked is what is written, and the files are read once.
+    # Cache the records, so that what is checked is what is written, and files are read once.
     with kept(records.repartition(files, "file", "row")) as judged:
         seen = look(judged, plan.notes.header, typed, plan.columns.text)
         _refuse_broken(judged, seen)
         _check(seen, rows, size, plan.max_rejected_fraction)
         progress.step("writing")
-        # First, so that where there is a table of notes, what is missing in it is known.
+        # Refused rows first: where there is a table of notes, the rows that it lacks are known.
         refused = judged.where("reason IS NOT NULL").select(*REJECTED_SHAPE.names).repartition(1)
         write_table(spark, refused, plan.target, REJECTED_SHAPE, REJECTED)
         notes = judged.where("reason IS NULL").select(
@@ -152,7 +152,7 @@ def _check(seen: Seen, rows: int, size: int, allowed: float) -> None:
 
 
 def _shape(plan: ImportPlan, types: Mapping[str, T.DataType]) -> TableShape:
-    """Statistics of ids and times, because they are asked for and hold no text."""
+    """The shape of the table; ids and times have statistics: queried often, and without text."""
     note_id, patients, stays, charted, stored = (
         _present(plan.notes.header, names)
         for names in (
@@ -171,7 +171,7 @@ def _shape(plan: ImportPlan, types: Mapping[str, T.DataType]) -> TableShape:
 
 
 def _keys(plan: ImportPlan) -> list[Column]:
-    """What rows are laid out by: patient and time, as far as there are any, else the id."""
+    """The keys by which rows are laid out: patient and time if there are any, else the id."""
     header, details = plan.notes.header, plan.columns.details
     patients = _present(header, details.get("subject_id", ()))[:1]
     times = _present(header, (*details.get("storetime", ()), *details.get("charttime", ())))
@@ -180,7 +180,7 @@ def _keys(plan: ImportPlan) -> list[Column]:
 
 
 def _present(header: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Those of the names that the header has, as it spells them."""
+    """The names that the header has, spelt as in the header."""
     spelt = {name.lower(): name for name in header}
     return [spelt[name.lower()] for name in names if name.lower() in spelt]
 
@@ -190,7 +190,7 @@ def _col(name: str) -> Column:
 
 
 def _verified(spark: SparkSession, plan: ImportPlan, seen: Seen, rows: int) -> ImportRecord:
-    """The figures of the table as it was written, read back through the main job's eyes."""
+    """Reads the written table back as the main job would, and returns its figures."""
     table = spark.table(plan.target.sql_name())
     first = _present(plan.notes.header, plan.columns.details.get("charttime", ()))[:1]
     lacks_first = _col(first[0]).isNull() if first else F.lit(True)

@@ -1,7 +1,7 @@
-"""Which notes of a source are to be worked on, and which are to lose their rows.
+"""Which notes of a source are due, and which were withdrawn and must lose their rows.
 
-Compares one row for each note with the ledger: by text, pipeline and storetime. It does not know
-how notes are worked on, nor how rows are written.
+It compares one row of each note with the ledger, by text, pipeline and storetime. It does not know
+how notes are processed or how rows are written.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from pipelines.tables.table_root import TableRoot
 def compare_with_ledger(
     spark: SparkSession, root: TableRoot, notes: DataFrame, model: str, pipeline: str
 ) -> DataFrame | None:
-    """The notes of which the ledger says something else, or nothing.
+    """The notes that the ledger lacks or describes differently.
 
-    A row that is older than the one that the ledger knows, and has another text, is a late
-    original: its amendment is done, and stays.
+    A row with another text and an older storetime than the ledger's is an original that came late:
+    its amendment is already done and stays, so the row is left out.
 
     Args:
         spark: the session.
         root: where the tables are.
         notes: one row for each note, with `note_id, text_hash, storetime`.
-        model: whose rows count.
-        pipeline: the fingerprint of all that changes them.
+        model: the model whose ledger rows count.
+        pipeline: the fingerprint of everything that changes rows.
 
     Returns:
-        `note_id, storetime` with `is_due`, where this pipeline has not done the note with this
-        text (else the text is the one that was done, stored again later), and `is_known`, where
-        the note stands in the ledger. None: the ledger is empty, so all notes are due.
+        `note_id, storetime, is_due, is_known`. `is_due`: this pipeline has not done the note with
+        this text; if false, the text is done and was only stored again later. `is_known`: the note
+        stands in the ledger. None: the ledger has no rows of this model, so all notes are due.
     """
     ledger = root.snapshot(spark, PROCESSED_NOTES).where(F.col("model") == model)
     if ledger.isEmpty():
@@ -44,7 +44,7 @@ def compare_with_ledger(
     )
     is_new = F.col("_done_hash").isNull()
     same_text = F.col("_done_hash") == F.col("text_hash")
-    # Null sorts first: a row without a time is older than one that has any.
+    # Null sorts first: a row without a time is older than one with a time.
     is_older = F.coalesce(
         F.col("storetime") < F.col("_done_storetime"),
         F.col("storetime").isNull() & F.col("_done_storetime").isNotNull(),
@@ -54,7 +54,7 @@ def compare_with_ledger(
         F.col("storetime") > F.col("_done_storetime"),
         F.col("storetime").isNotNull() & F.col("_done_storetime").isNull(),
     )
-    # Without their texts, which would be sorted and sent about to find the few that are due.
+    # Leave out the texts: the join would sort and shuffle all of them to find the few due notes.
     keys = notes.select("note_id", "text_hash", "storetime")
     joined = keys.join(done, on="note_id", how="left").where(is_due | is_newer)
     flags = (is_due.alias("is_due"), (~is_new).alias("is_known"))
@@ -64,13 +64,13 @@ def compare_with_ledger(
 def withdrawn_notes(
     spark: SparkSession, root: TableRoot, rows: DataFrame, listed: DataFrame | None
 ) -> DataFrame:
-    """The notes (`note_id`) that have rows in the ledger and must not.
+    """The notes (`note_id`) that are withdrawn but still have rows in the ledger.
 
     Args:
         spark: the session.
         root: where the tables are.
-        rows: `note_id, storetime` of rows that say that their note is withdrawn. One that is
-            older than what was done says nothing of that.
+        rows: `note_id, storetime` of rows that say that their note is withdrawn. A row older
+            than the note's ledger row does not count.
         listed: `note_id` of notes that are withdrawn whatever their rows say.
     """
     ledger = root.snapshot(spark, PROCESSED_NOTES)

@@ -1,9 +1,9 @@
 """One run over a root: which notes are due, what is scored, what is written, in which order.
 
-The order is the safety: predictions slice by slice, then a mark on the ledger's rows of notes that
-are to change, then windows, entities, and the ledger last. A run that dies repeats little more
-than one slice and never loses or doubles a row. It knows the steps; texts, models, rows and the
-command line are others' business.
+The order makes a crash safe: first predictions, slice by slice; then a mark on the ledger rows of
+notes that will change; then windows and entities; the ledger last. A run that dies repeats little
+more than one slice and never loses or doubles a row. This module knows the steps; it knows nothing
+of texts, models, rows or the command line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipelines.entity_extraction import find_windows, with_text
 from pipelines.progress import Progress
 from pipelines.run import run_record
 from pipelines.run.due_notes import compare_with_ledger, withdrawn_notes
-from pipelines.run.note_writing import Results, Stamp, move_notes, remove_notes, write_notes
+from pipelines.run.note_writing import Results, Stamp, remove_notes, update_storetimes, write_notes
 from pipelines.run.quarantine import MODEL_FAILURE, quarantine
 from pipelines.run.run_input import RunInput, open_input
 from pipelines.run.run_lease import hold_root
@@ -47,7 +47,7 @@ def run_extraction(
         spark: the session.
         plan: what to do.
         progress: is told what happens.
-        raw: rows of the source, where they come from a stream of it; else it is read.
+        raw: rows that a stream of the source gave; None: the source is read.
 
     Returns:
         the record of the run as it stands in the table `runs`.
@@ -55,7 +55,7 @@ def run_extraction(
     Raises:
         InputError: the source or the root cannot be used; no note was worked on.
         RootBusyError: another run holds the root.
-        ClinspanError: the run failed; the record says so, and a rerun goes on from there.
+        ClinspanError: the run failed; the record says so, and a rerun resumes from there.
     """
     progress.step("reading notes")
     refuse_overlap(plan.root, plan.source.path, plan.source.table)
@@ -66,14 +66,14 @@ def run_extraction(
         with hold_root(spark, plan.root, record, plan.wait_seconds) as lease:
             try:
                 if lease.waited:
-                    # The run before may have read later notes than these, and said so in its row.
+                    # The run that held the root may have read newer notes and recorded that.
                     notes = stack.enter_context(_open(spark, plan, raw))
                     record = replace(_new_record(plan, notes), run_id=record.run_id)
                 record = _work(spark, plan, notes, record, progress, lease.refuse_lost)
             except BaseException as error:
                 cause = notes.cause_of(spark, error)
                 record = replace(record, status="failed", error=type(cause).__name__, end=_now())
-                # What broke the run may break this as well; the first error is the one to tell.
+                # What broke the run may break this write as well; report the first error.
                 with suppress(Exception):
                     run_record.finish(spark, plan.root, record)
                 if cause is error:
@@ -119,7 +119,7 @@ def _work(
     notes: RunInput,
     record: RunRecord,
     progress: Progress,
-    go_on: Callable[[], None],
+    refuse_if_lease_lost: Callable[[], None],
 ) -> RunRecord:
     rows, record = _choose_rows(spark, plan, notes.rows, record)
     record = _withdraw(spark, plan, rows, record)
@@ -127,17 +127,21 @@ def _work(
     model, pipeline = plan.annotation.model, plan.pipeline_fingerprint
     found = compare_with_ledger(spark, plan.root, standing, model, pipeline)
     with kept(found) if found is not None else nullcontext() as differing:
-        chosen, known, about = _choose_due(spark, plan, standing, differing, go_on)
+        chosen, known, due_count = _choose_due(
+            spark, plan, standing, differing, refuse_if_lease_lost
+        )
         slots = task_slots(spark)
-        about = record.notes if about is None else about
-        with kept(spread(chosen, about, notes.counts.partitions, slots)) as due:
+        due_count = record.notes if due_count is None else due_count
+        with kept(spread(chosen, due_count, notes.counts.partitions, slots)) as due:
             progress.step("finding windows")
             count, characters = size_of(due)
-            notes.refuse_changes(spark)  # from here on all is read from the cache
+            notes.refuse_changes(spark)  # from here on everything is read from the cache
             record = replace(record, unchanged_notes=record.notes - count)
             parts = plan.partitions or partitions_for(slots, characters)
             if count:
-                record = _work_on(spark, plan, notes, due, known, parts, record, progress, go_on)
+                record = _work_on(
+                    spark, plan, notes, due, known, parts, record, progress, refuse_if_lease_lost
+                )
     progress.step("counting")
     return run_record.completed(spark, plan.root, record, _now())
 
@@ -147,23 +151,26 @@ def _choose_due(
     plan: RunPlan,
     notes: DataFrame,
     differing: DataFrame | None,
-    go_on: Callable[[], None],
+    refuse_if_lease_lost: Callable[[], None],
 ) -> tuple[DataFrame, DataFrame | None, int | None]:
-    """The notes that are due, the ids of those that are in the ledger already, if any are, and how
-    many are due (None: all).
+    """Chooses the due notes, and updates the storetime of notes that were only stored again.
+
+    Returns:
+        the due notes; the ids of those that stand in the ledger already (None: none does); how
+        many are due (None: all).
     """
     if differing is None:
         return notes, None, None
-    # Counted, and so in the cache, these are of known size: where they are few, they go to the
-    # texts and not the texts to them.
+    # Counting fills the cache, so Spark knows how many ids there are: if they are few, it
+    # broadcasts them to the texts instead of shuffling the texts.
     counts = differing.agg(
         F.count_if("is_due").alias("due"),
         F.count_if(F.expr("is_due AND is_known")).alias("known"),
         F.count_if(F.expr("NOT is_due")).alias("moved"),
     ).first()
     if counts and counts["moved"]:
-        go_on()
-        move_notes(spark, plan.root, differing.where("NOT is_due"), plan.annotation.model)
+        refuse_if_lease_lost()
+        update_storetimes(spark, plan.root, differing.where("NOT is_due"), plan.annotation.model)
     ids = differing.where("is_due").select("note_id", "is_known")
     due = notes.join(ids, on="note_id", how="left_semi")
     known = ids.where("is_known") if counts and counts["known"] else None
@@ -179,11 +186,11 @@ def _work_on(
     partitions: int,
     record: RunRecord,
     progress: Progress,
-    go_on: Callable[[], None],
+    refuse_if_lease_lost: Callable[[], None],
 ) -> RunRecord:
     windows = find_windows(due, plan.key)
     table = PredictionTable(spark, plan.root, plan.model_fingerprint)
-    # Without their text the windows are small: kept, so that notes are segmented twice at most.
+    # Windows without text are small: cache them, so that notes are segmented at most twice.
     with (
         kept(windows.drop("text")) as places,
         kept(distinct_windows(windows, table.stored(places), partitions)) as missing,
@@ -193,7 +200,7 @@ def _work_on(
         table.score(missing, plan.engine, plan.slice_seconds, progress.scored)
         seconds = time.monotonic() - started
         progress.step("writing entities")
-        notes.refuse_changes(spark)  # a cache that was lost with an executor is read anew
+        notes.refuse_changes(spark)  # rows cached on a lost executor are read again
         hashes = missing.select("window_hash")
         results = Results(due, known, places, hashes, table.stored(places))
         counts = count_windows(missing, results.predictions)
@@ -206,14 +213,16 @@ def _work_on(
         )
         if counts.failed:
             results, record = _refuse_failures(spark, plan, results, record)
-        write_notes(spark, plan.root, results, plan.annotation, _stamp(plan, record), go_on)
+        write_notes(
+            spark, plan.root, results, plan.annotation, _stamp(plan, record), refuse_if_lease_lost
+        )
     return record
 
 
 def _choose_rows(
     spark: SparkSession, plan: RunPlan, judged: DataFrame, record: RunRecord
 ) -> tuple[DataFrame, RunRecord]:
-    """Quarantines what has to be, and leaves one row for each note, withdrawn or not."""
+    """Quarantines refused rows and keeps one row for each note, withdrawn or not."""
     rows, conflicts = one_row_each(judged.where("rule IS NULL"))
     counted = record.quarantined_notes
     if counted or conflicts is not None:
@@ -223,14 +232,14 @@ def _choose_rows(
         record = replace(record, quarantined_notes=quarantine(spark, plan.root, record, refused))
     if conflicts is not None:
         left = rows.where("NOT withdrawn").count()
-        # A note in conflict is one quarantined row; its further rows are repeated ones.
+        # A note with conflicting rows counts as one quarantined row; its others are repeated.
         repeated = record.notes - left - (record.quarantined_notes - counted)
         record = replace(record, notes=left, repeated_rows=repeated)
     return rows, record
 
 
 def _withdraw(spark: SparkSession, plan: RunPlan, rows: DataFrame, record: RunRecord) -> RunRecord:
-    """Removes the rows of notes that were taken back."""
+    """Removes the rows of withdrawn notes."""
     ids = plan.source.withdrawn_ids
     if not record.withdrawn_notes and not ids:
         return record

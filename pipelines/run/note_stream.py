@@ -1,7 +1,7 @@
-"""A Delta table of notes read as a stream, until nothing new is there: each micro-batch is a run.
+"""Reads a Delta table of notes as a stream until nothing new is left; each micro-batch is a run.
 
-The stream's checkpoint only says what to look at; what is done is in the ledger, as ever. So a
-checkpoint that is lost or old costs time and nothing else. It does not know how a run works.
+The stream's checkpoint only says what to look at; the ledger says what is done. So a lost or old
+checkpoint costs time and nothing else. This module does not know how a run works.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ def run_stream(
     progress: Progress,
     done: Callable[[RunRecord], None],
 ) -> None:
-    """Works on all that came into a Delta source since the checkpoint.
+    """Processes everything that came into a Delta source since the checkpoint.
 
     Args:
         spark: the session.
         plan: what to do; the source is a Delta table whose change data feed is on.
         checkpoint: a folder or URI for the checkpoints of streams; None: below the root.
         progress: is told what happens.
-        done: gets the record of each micro-batch when it is committed.
+        done: is called with the record of each micro-batch once it is committed.
 
     Raises:
         InputError: the source cannot be read as a stream, or there is no place for the checkpoint.
-        ClinspanError: a run failed; a rerun goes on with the same micro-batch.
+        ClinspanError: a run failed; a rerun resumes with the same micro-batch.
     """
     if is_remote():
         raise InputError(
@@ -68,7 +68,7 @@ def run_stream(
             changes = net_rows(rows, plan.source.columns.names())
             done(run_extraction(rows.sparkSession, plan, progress, changes))
         except BaseException as error:
-            errors.append(error)  # the stream's own error would wrap it in text
+            errors.append(error)  # the stream's own error holds it only as text
             raise
 
     place = _checkpoint(spark, plan, checkpoint)
@@ -113,10 +113,10 @@ def _read(spark: SparkSession, source: NoteSource) -> DataFrame:
 
 
 def _checkpoint(spark: SparkSession, plan: RunPlan, base: str | None) -> str:
-    """A folder of its own for this source, this ledger and this pipeline.
+    """The checkpoint folder of this source, this ledger and this pipeline.
 
-    A source or a root that was made anew, and another pipeline, begin anew: the old checkpoint
-    would pass by what they have not seen.
+    A recreated source or root, or another pipeline, gets a new folder and starts from the
+    beginning: with the old checkpoint it would skip rows that it has not seen.
     """
     if base is None:
         if plan.root.path is None:

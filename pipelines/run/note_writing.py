@@ -1,8 +1,8 @@
-"""How the results of a run get into the tables: a mark in the ledger, windows, entities, and the
-ledger's own rows last.
+"""How the results of a run get into the tables, in an order that survives a crash.
 
-The order is the safety: a run that dies between two writes repeats them, and what the ledger says
-is always there. It does not know which notes are due, nor how they were scored.
+First comes a mark in the ledger, then windows and entities, and the ledger's own rows last. A run
+that dies between two writes repeats them, and what the ledger lists is always in the tables. This
+module does not know which notes are due or how they were scored.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from pipelines.tables.row_writes import delete_rows, replace_notes, update_rows
 from pipelines.tables.table_root import TableRoot
 from udfs.annotation.steps import AnnotationSettings
 
-# The pipeline of a note in the ledger while its rows are replaced or removed. No run has it, so the
-# note is due for every run until that has been done to its end, whatever the next one is asked for.
+# The pipeline fingerprint that the ledger has of a note while its rows are replaced or removed. No
+# run has this fingerprint: whatever the next run is asked for, the note is due until the work is
+# finished.
 UNFINISHED = ""
-# The tables that hold rows of a note, in the order in which they lose them.
+# The tables that hold rows of a note, in the order in which these are deleted.
 OF_NOTES = (ENTITIES, NOTE_WINDOWS, PROCESSED_NOTES)
 
 
@@ -41,7 +42,7 @@ class Stamp:
     processed_at: datetime
 
     def on(self, rows: DataFrame) -> DataFrame:
-        """The rows with these columns."""
+        """Adds these columns to rows."""
         return rows.withColumns({name: F.lit(getattr(self, name)) for name in self.__slots__})
 
 
@@ -49,10 +50,12 @@ class Stamp:
 class Results:
     """What a run found, as rows.
 
-    `due` are the notes (`note_id, text, text_hash`, details), `known` the `note_id` of
-    those in the ledger (None: none is), `windows` all of their places, `scored` the
-    `window_hash` of those that this run was the first to score, `predictions`
-    one for each distinct window.
+    Attributes:
+        due: the due notes: `note_id, text, text_hash` and details.
+        known: the `note_id` of those that the ledger already has; None: it has none.
+        windows: all windows of the due notes, with their places.
+        scored: the `window_hash` of the windows that this run was the first to score.
+        predictions: one row for each distinct window.
     """
 
     due: DataFrame
@@ -68,7 +71,7 @@ def write_notes(
     results: Results,
     annotation: AnnotationSettings,
     stamp: Stamp,
-    go_on: Callable[[], None],
+    refuse_if_lease_lost: Callable[[], None],
 ) -> None:
     """Replaces the rows of all due notes.
 
@@ -78,36 +81,36 @@ def write_notes(
         results: what was found.
         annotation: names and filters.
         stamp: what stands on the rows.
-        go_on: is called before each of these writes; raises where this run must not write any more.
+        refuse_if_lease_lost: is called before each write; raises if this run has lost its lease.
     """
     due, windows = results.due, results.windows
     annotated = annotate_notes(due, windows, results.predictions, annotation)
     ids, model = due.select("note_id"), stamp.model
     with kept(annotated) as notes:
-        go_on()
+        refuse_if_lease_lost()
         if results.known is not None:
             marked = results.known.select("note_id", F.lit(model).alias("model"))
             _mark(spark, root, marked, "note_id", "model")
         entities = stamp.on(entities_of(notes).join(_details(due), "note_id", "inner"))
-        go_on()
-        # Neither needs the other; most of what a small write takes is one thread's planning.
+        refuse_if_lease_lost()
+        # The two are independent, and a small write is mostly planning in one thread.
         side_by_side(
             lambda: replace_notes(spark, root, NOTE_WINDOWS, windows, ids),
             lambda: replace_notes(spark, root, ENTITIES, entities, ids, model),
         )
         ledger = stamp.on(_ledger_rows(notes, results))
-        go_on()
+        refuse_if_lease_lost()
         replace_notes(spark, root, PROCESSED_NOTES, ledger, ids, model)
 
 
-def move_notes(spark: SparkSession, root: TableRoot, notes: DataFrame, model: str) -> None:
-    """Writes down when the text of notes that are done was stored last (`note_id, storetime`)."""
+def update_storetimes(spark: SparkSession, root: TableRoot, notes: DataFrame, model: str) -> None:
+    """Updates the storetime of done notes whose text was stored again (`note_id, storetime`)."""
     rows = notes.select("note_id", F.lit(model).alias("model"), "storetime")
     update_rows(spark, root, PROCESSED_NOTES, rows, "note_id", "model")
 
 
 def remove_notes(spark: SparkSession, root: TableRoot, note_ids: DataFrame) -> int:
-    """Removes the rows of notes (`note_id`), of every model; returns how many notes."""
+    """Removes the rows of notes (`note_id`) for every model; returns the number of notes."""
     with kept(note_ids) as ids:
         count = ids.count()
         if count:

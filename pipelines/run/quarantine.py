@@ -1,4 +1,4 @@
-"""Rows that no note is made of: written down once, with the rule that they broke, without text."""
+"""Writes refused rows into quarantine: each once, with the rule that it broke, without text."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pipelines.tables.definitions import QUARANTINED_NOTES
 from pipelines.tables.row_writes import add_missing
 from pipelines.tables.table_root import TableRoot
 
-# The rule of a note in which a window kills, hangs or breaks the model.
+# The rule that a note breaks if one of its windows kills, hangs or breaks the model.
 MODEL_FAILURE = "model_failure"
 
 
 def quarantine(spark: SparkSession, root: TableRoot, record: RunRecord, refused: DataFrame) -> int:
-    """Writes refused rows down, once however often they come.
+    """Writes refused rows into quarantine, each once however often it comes.
 
     Args:
         spark: the session.
         root: where the table is.
         record: the run that refuses them.
-        refused: `note_id, text_hash, rule, detail`; the detail without text.
+        refused: `note_id, text_hash, rule, detail`; the detail holds no text of a note.
 
     Returns:
-        how many are refused, those that were written down in an earlier run among them.
+        how many rows are refused, including those that an earlier run wrote.
     """
     rows = refused.dropDuplicates(["note_id", "text_hash", "rule"]).withColumns(
         {

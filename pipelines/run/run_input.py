@@ -1,6 +1,6 @@
-"""The input of one run: found, read, judged and counted; and whether it stays as it is meanwhile.
+"""The input of one run: finds, reads, judges and counts it, and tells whether it changes meanwhile.
 
-It does not know which notes are due, nor tables of ours.
+It knows neither which notes are due nor our tables.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from udfs.errors import ClinspanError, InputError
 class RunInput:
     """The rows of a source with a verdict on each (see `note_selection.judge_notes`).
 
-    `missing` are the details whose columns the source does not have; `files` those that must
-    stay as they are until the rows are read for the last time.
+    `missing` names the details whose columns the source does not have; `files` are the files that
+    must not change until the rows are read for the last time.
     """
 
     source: NoteSource
@@ -44,11 +44,15 @@ class RunInput:
     files: tuple[SourceFile, ...]
 
     def refuse_changes(self, spark: SparkSession) -> None:
-        """Raises `SourceChangedError` where the rows may not be those that were counted."""
+        """Refuses a source whose rows may no longer be those that were counted.
+
+        Raises:
+            SourceChangedError: a file was written over or is gone.
+        """
         refuse_changes(spark, self.source.describe(), self.files)
 
     def cause_of(self, spark: SparkSession, error: BaseException) -> BaseException:
-        """The error of a run, or that its input changed, where that explains it."""
+        """The error of a run, or the `SourceChangedError` that explains it."""
         if isinstance(error, ClinspanError) or not isinstance(error, Exception):
             return error
         try:
@@ -68,14 +72,14 @@ def open_input(
     max_characters: int,
     raw: DataFrame | None = None,
 ) -> Iterator[RunInput]:
-    """Reads a source once, and gives its rows for as long as the context lasts.
+    """Opens a source, judges its rows, and yields them for as long as the context lasts.
 
     Args:
         spark: the session.
         source: where the notes are.
-        key: for the hashes of texts.
+        key: the key of the hashes of texts.
         max_characters: longer notes are refused.
-        raw: rows of the source, where they come from a stream of it.
+        raw: rows that a stream of the source gave; None: the source is read.
 
     Raises:
         InputError: there are no notes, or they cannot be read; nothing was written.
@@ -94,7 +98,7 @@ def open_input(
         raw = read_notes(spark, source)
     chosen = choose_rows(map_columns(raw, source.columns), source)
     judged = judge_notes(with_text_hash(spark, chosen, key), max_characters)
-    # A limit may choose other rows each time it is computed.
+    # A limit may choose other rows each time Spark computes it.
     with kept(judged) if may_change else nullcontext(judged) as rows:
         counts = _counted(source, rows)
         if not counts.rows_read and not is_part:
@@ -105,7 +109,7 @@ def open_input(
 
 
 def choose_rows(rows: DataFrame, source: NoteSource) -> DataFrame:
-    """Mapped rows of the times and up to the number that a source names, withdrawn ones marked."""
+    """Keeps the rows within a source's times and limit, and marks withdrawn ones."""
     for limit, is_inside in (
         (source.since, F.col("storetime") >= F.lit(source.since).cast("timestamp")),
         (source.until, F.col("storetime") < F.lit(source.until).cast("timestamp")),

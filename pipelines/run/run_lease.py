@@ -1,10 +1,10 @@
-"""One run at a time on one root, whatever the root is: a folder, an object store, a catalog.
+"""Lets one run at a time work on a root, whether a folder, an object store or a catalog's schema.
 
-The row of a run in `runs` is its lease: it says who works, and when he last showed to be alive. A
-run that begins writes its row, then reads those of others; who sees another takes his own back and
-tries again later, so that two can never both go on. A run that was killed is known by its process,
-or from another machine by its silence. Jobs of upkeep hold a root in the same way. It does not know
-what runs do.
+The row of a run in `runs` is its lease: it says which process works, and when that was last known
+to be alive. A run that begins writes its row, then reads those of other runs. If it sees another
+run at work, it removes its own row and tries again later, so two runs can never both go on. A
+killed run is recognised by its process, or from another machine by its silence. Jobs of upkeep hold
+a root in the same way. This module does not know what runs do.
 """
 
 from __future__ import annotations
@@ -34,19 +34,24 @@ from pipelines.tables.table_root import TableRoot
 from udfs.errors import RootBusyError
 
 HEARTBEAT_SECONDS = 60.0
-# A run on another machine that is silent for so long was killed. A stage that takes all slots for
-# longer than this silences its own run.
+# A run on another machine that writes no heartbeat for this long counts as killed. A stage that
+# takes all slots for longer than this keeps its own run from writing one.
 SILENCE_SECONDS = 900.0
-# By so much the clocks of a process and of its machine may be apart.
+# How far the kernel's clock of process starts and the clock of heartbeats may be apart.
 CLOCK_SECONDS = 30.0
-# Two that begin at the same moment both step back: so long they try again, however short the wait.
+# Two runs that begin at the same moment both step back. They try again for at least this long,
+# however short the wait that was asked for.
 LEAST_TRY_SECONDS = 20.0
 
 
 class Lease:
-    """The right of one run to write; see `hold_root`. `waited`: others had it before."""
+    """The right of one run to write (see `hold_root`).
+
+    `waited` is true if another run held the root first.
+    """
 
     def __init__(self, spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
+        """Starts the lease of the run with this record; `keep` has to show that it is alive."""
         self._spark, self._root, self._record = spark, root, record
         self.waited = False
         self._held_since = self._alive_at = time.time()
@@ -55,10 +60,15 @@ class Lease:
         self._beating = threading.Lock()
 
     def refuse_lost(self) -> None:
-        """Raises `RootBusyError` where another run took this one for dead.
+        """Refuses to go on if another run took this one for dead.
 
-        A run may be silent without harm, while one stage takes all slots or the machine sleeps. Its
-        row is written first, then those of others are read, as by a run that begins.
+        A run may be silent without harm, while one stage takes all slots or the machine sleeps.
+        After such a silence it writes its row first and then reads those of others, as a run that
+        begins does.
+
+        Raises:
+            RootBusyError: another run is or was at work since this lease began, or the row of this
+                run is gone.
         """
         if not (self._was_silent or self._is_silent()):
             return
@@ -72,9 +82,9 @@ class Lease:
         self._was_silent = False
 
     def keep(self) -> None:
-        """Shows that the run is alive until `end`; the work of a thread."""
+        """Writes a heartbeat now and then until `end` is called; runs in a thread of its own."""
         while not self._ended.wait(HEARTBEAT_SECONDS):
-            with suppress(Exception):  # the next try is near, and `refuse_lost` knows
+            with suppress(Exception):  # the next try comes soon, and `refuse_lost` sees the gap
                 self._beat()
 
     def _beat(self) -> None:
@@ -84,7 +94,7 @@ class Lease:
                 raise RootBusyError(
                     f"the row of this run in {self._root.describe()} is gone: run again"
                 )
-            # How long it took counts as silence: others saw the old time until now.
+            # The duration of this write counts as silence: others saw the old time until now.
             self._was_silent |= self._is_silent()
             self._alive_at = begun
 
@@ -100,13 +110,15 @@ class Lease:
 def hold_root(
     spark: SparkSession, root: TableRoot, record: RunRecord, wait_seconds: float
 ) -> Iterator[Lease]:
-    """Holds a root for one run; its row in `runs` says `running` and has to be finished.
+    """Holds a root for one run.
+
+    The run's row in `runs` says `running` until the caller finishes or removes it.
 
     Args:
         spark: the session.
         root: where the tables are.
-        record: of the run that begins.
-        wait_seconds: how long to wait for another one.
+        record: the record of the run that begins.
+        wait_seconds: how long to wait for another run to end.
 
     Raises:
         RootBusyError: another run did not end within that time.
@@ -143,7 +155,7 @@ def _pause() -> None:
 
 @contextmanager
 def hold_for_upkeep(spark: SparkSession, root: TableRoot, job: str) -> Iterator[None]:
-    """Keeps runs away from a root while a job changes what they wrote; it leaves no row behind.
+    """Keeps runs away from a root while a job changes what they wrote; leaves no row in `runs`.
 
     Raises:
         RootBusyError: a run is at work.
@@ -195,9 +207,9 @@ def _worked_since(spark: SparkSession, root: TableRoot, run_id: str, seconds: fl
 
 def _is_alive(row: Row) -> bool:
     if row["holder"] is None or row["seen"] is None:
-        return False  # of a release without leases
+        return False  # written by a release without leases
     if row["holder"] == _holder():
-        return False  # this process can run one at a time: what it left behind is dead
+        return False  # a process has one run at a time, so its earlier runs are dead
     machine, _, process = row["holder"].rpartition(":")
     if machine == _machine():
         return _exists(int(process), row["seen"])
@@ -205,7 +217,7 @@ def _is_alive(row: Row) -> bool:
 
 
 def _exists(process: int, seen: float) -> bool:
-    """Whether the process that was alive at a time still is; it may have slept with its machine."""
+    """Whether the process seen alive at a time still exists; its machine may have slept since."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -218,8 +230,8 @@ def _exists(process: int, seen: float) -> bool:
         begun = int(boot) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, IndexError):  # not Linux, or gone meanwhile
         return time.time() - seen <= SILENCE_SECONDS
-    # A zombie is dead, and stays where nobody asks for its exit code, as in many a container. One
-    # that began later has only the number of a dead one.
+    # A zombie is dead; it stays if nobody reads its exit code, as in many containers. A process
+    # that began after the heartbeat has only inherited the number of a dead one.
     return fields[0] != "Z" and begun <= seen + CLOCK_SECONDS
 
 
@@ -229,7 +241,10 @@ def _holder() -> str:
 
 @cache
 def _machine() -> str:
-    """Where process numbers mean the same: a name, and what tells containers of one name apart."""
+    """The scope of process numbers: the host's name, with a digest of boot and PID namespace.
+
+    The digest tells containers with the same name apart.
+    """
     parts = []
     with suppress(OSError):  # only Linux has these
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
@@ -246,5 +261,5 @@ def _busy(root: TableRoot, other: Row, waited: float) -> str:
 
 
 def utc(seconds: float) -> datetime:
-    """A time of this machine as the tables hold it."""
+    """Seconds since 1970 as a UTC time, as the tables hold it."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,4 +1,4 @@
-"""What a run is asked to do, as values; whom it tells how far it is; where its source begins."""
+"""What a run is asked to do, as values, and from where it reads its source."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunPlan:
 
 
 def source_of(spark: SparkSession, plan: RunPlan) -> NoteSource:
-    """The source, from where the last run of the same settings over it ended."""
+    """The source; with `changed_only`, from where the last run with the same settings ended."""
     if not plan.source.changed_only:
         return plan.source
     version = run_record.last_version(

@@ -1,7 +1,7 @@
 """What is known of one run: a row of the table `runs`, and the summary that a user reads.
 
-Counts come from the tables themselves, after the last commit, so that they cannot say more than
-what is there.
+Counts come from the tables themselves, after the last commit, so they cannot claim more than the
+tables hold.
 """
 
 from __future__ import annotations
@@ -21,12 +21,18 @@ from pipelines.tables.table_root import TableRoot
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One row of `runs`. `notes` are those that the source holds, once each; `windows` and
-    all that follows count what this run worked on. Counts are of this run and None until it ends.
-    `withdrawn_notes` are rows of the source, `removed_notes` those that lost their rows here;
-    `holder` and `heartbeat` are a lease (see `run_lease`), while the run is at work.
-    `model_source` is the registered version of the model; of a plain folder there is none.
-    `missing_details` (for the summary only) are those whose columns the source does not have.
+    """One row of `runs`.
+
+    Counts are of this run; the optional ones are None until it ends.
+
+    Attributes:
+        notes: the notes that the source holds, each counted once.
+        windows: like the counts after it, of the notes that this run worked on.
+        withdrawn_notes: rows of the source whose note is withdrawn.
+        removed_notes: notes whose rows this run removed from the tables.
+        holder: with `heartbeat` the lease (see `run_lease`), while the run is at work.
+        model_source: the registered version of the model; None for a plain folder.
+        missing_details: the details whose columns the source lacks; for the summary only.
     """
 
     run_id: str
@@ -77,18 +83,18 @@ class RunRecord:
 
 
 def begin(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
-    """Writes the row of a run that begins; a run that is killed leaves it with `running`."""
+    """Writes the row of a run that begins; a killed run leaves it at `running`."""
     append_rows(root, RUNS, _row(spark, record))
 
 
 def beat(spark: SparkSession, root: TableRoot, run_id: str, at: datetime) -> bool:
-    """Writes down when a run at work was last alive; False: it has no row any more."""
+    """Writes when a run at work was last alive; returns False if its row is gone."""
     row = spark.createDataFrame([(run_id, at)], "run_id string, heartbeat timestamp")
     return update_rows(spark, root, RUNS, row, "run_id") > 0
 
 
 def finish(spark: SparkSession, root: TableRoot, record: RunRecord) -> None:
-    """Writes the row of a run over the one that it began with."""
+    """Replaces the row that a run began with by its final row."""
     replace_row(spark, root, RUNS, _row(spark, record), key="run_id")
 
 
@@ -100,7 +106,7 @@ def _row(spark: SparkSession, record: RunRecord) -> DataFrame:
 def last_version(
     spark: SparkSession, root: TableRoot, source: str, pipeline: str, settings: str
 ) -> int | None:
-    """The version of a Delta source at which the last run with these settings was done, if any."""
+    """The version of a Delta source that the last run done with these settings read, if any."""
     runs = find_table(spark, root, RUNS)
     if runs is None:
         return None
@@ -115,10 +121,10 @@ def last_version(
 
 
 def completed(spark: SparkSession, root: TableRoot, record: RunRecord, end: datetime) -> RunRecord:
-    """The record of a run whose ledger is written, with its counts."""
+    """The record of a run that has written the ledger: status `done`, with its counts."""
 
     def of_run(rows: DataFrame) -> DataFrame:
-        # By the time, too, of which files have statistics.
+        # Filter by time as well: the ledger's files have statistics of it, so Spark skips most.
         is_own = F.col("processed_at") == F.lit(record.start)
         return rows.where(is_own & (F.col("run_id") == record.run_id))
 
@@ -130,7 +136,7 @@ def completed(spark: SparkSession, root: TableRoot, record: RunRecord, end: date
         ),
     )
     labels = of_run(root.read(spark, ENTITIES)).groupBy("label").count()
-    # Most of a small query is one thread's planning.
+    # A small query is mostly planning in one thread.
     (totals,), by_label = side_by_side(ledger.collect, labels.collect)
     return replace(
         record,

@@ -1,4 +1,4 @@
-"""Whether notes and tables lie apart, told from their places and names alone."""
+"""Refuses notes that overlap with the tables, by their paths and names alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from udfs.errors import InputError
 
 
 def refuse_overlap(root: TableRoot, path: str | None, table: str | None) -> None:
-    """Notes and tables must lie apart, or a run reads tables as notes and grows by its own rows.
+    """Refuses notes that overlap with the tables of the root.
+
+    Otherwise a run would read tables as notes, and its input would grow by its own rows.
 
     Raises:
         InputError: the notes are a table of the root, or the root lies in the notes' folder.
@@ -46,7 +48,7 @@ def _place(path: str) -> PurePath:
 
 
 def _is_in(place: PurePath, notes: str) -> bool:
-    """Whether Spark would find a place where it looks for notes; they may be a pattern."""
+    """Whether Spark would find a place when it reads the notes, which may be a pattern."""
     folder, local = _place(notes), local_path(notes)
     if local is not None and local.exists():
         return place.is_relative_to(folder)
@@ -57,7 +59,7 @@ def _is_in(place: PurePath, notes: str) -> bool:
 
 
 def _alternatives(pattern: str) -> list[str]:
-    """`a{b,c}` is `ab` and `ac` to Hadoop; `fnmatch` does not know that."""
+    """Expands braces as Hadoop does: `a{b,c}` is `ab` and `ac`; `fnmatch` does not know them."""
     braces = re.search(r"\{([^{}]*)\}", pattern)
     if braces is None:
         return [pattern]

@@ -9,26 +9,26 @@ from pyspark.sql import functions as F
 PARTITION_CHARACTERS = 16_000_000
 
 
-# So many notes at least are a partition's, where they are spread: fewer are done before a shuffle
-# of their texts would pay, and would be many small files.
+# Fewest notes per partition when notes are spread. Fewer are done before a shuffle of their texts
+# would pay, and would give many small files.
 NOTES_A_PARTITION = 100
 
 
 def size_of(rows: DataFrame) -> tuple[int, int]:
-    """How many rows there are, and the code points of all their texts."""
+    """The number of rows, and the code points of all their texts."""
     size = rows.agg(F.count(F.lit(1)), F.sum(F.length("text"))).first()
     return (int(size[0]), int(size[1] or 0)) if size else (0, 0)
 
 
 def spread(notes: DataFrame, count: int, partitions: int, slots: int) -> DataFrame:
-    """The notes over all slots, where they come in fewer partitions: one file is often one of them.
+    """Spreads notes over all slots if they come in fewer partitions.
 
-    All that is done with notes before and after the model would be one task's work.
+    One file is often one partition. Then one task would do all the work before and after the model.
 
     Args:
-        notes: with `note_id`.
-        count: how many these are.
-        partitions: of their source.
+        notes: rows with `note_id`.
+        count: how many notes these are.
+        partitions: the number of partitions of their source.
         slots: see `task_slots`.
     """
     wanted = min(slots, count // NOTES_A_PARTITION)
@@ -36,7 +36,7 @@ def spread(notes: DataFrame, count: int, partitions: int, slots: int) -> DataFra
 
 
 def partitions_for(slots: int, characters: int) -> int:
-    """Partitions of the inference stage for so much text: a multiple of what runs at a time."""
+    """The number of partitions of the inference stage for this much text: a multiple of slots."""
     return max(slots, slots * -(-characters // (slots * PARTITION_CHARACTERS)))
 
 
@@ -53,7 +53,7 @@ def distinct_windows(windows: DataFrame, known: DataFrame | None, partitions: in
 
 
 def hash_range(windows: DataFrame, begin: float, end: float) -> DataFrame:
-    """The windows whose hash lies in a part `[begin, end)` of the space, 0 to 1.
+    """The windows whose hash lies in a part `[begin, end)` of the hash space, 0 to 1.
 
     Keyed hashes are uniform, so this is a random sample of that share, the same in every run.
     """

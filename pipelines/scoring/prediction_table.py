@@ -1,7 +1,7 @@
-"""The table of predictions of one model: what is known, and the scoring of what is not.
+"""The table of predictions of one model: what it holds, and how missing windows are scored.
 
-A distinct window is scored by a model once. The work is committed in slices of the hash space, so
-that a killed run loses little and a user sees how far it is.
+A model scores a distinct window once. The work is committed in slices of the hash space, so that a
+killed run loses little and a user sees how far it is.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ from pipelines.tables.definitions import PREDICTIONS
 from pipelines.tables.row_writes import append_rows
 from pipelines.tables.table_root import TableRoot
 
-# The first slice tells the speed; at the slowest engine measured (1.3 notes/s) it takes a minute.
+# The first slice tells the speed; with the slowest engine measured (1.3 notes/s) it takes a minute.
 FIRST_SLICE_CHARACTERS = 200_000
-# No slice is a smaller share than this, nor has less text: each is a commit of a second or two, and
-# slices that cost little more than that would tell that the engine is slow.
+# The smallest share of the hash space, and the least text, of a slice. Each slice is a commit of a
+# second or two; if scoring it took little longer than that, the engine would seem slow.
 SMALLEST_SLICE = 0.002
 LEAST_SLICE_CHARACTERS = FIRST_SLICE_CHARACTERS // 10
-# A slice takes over the slots that have nothing left of the one before, and works while that is
-# committed. Spark serves the older first, so a killed run loses little more than one.
+# A slice takes over the slots that have no work left in the slice before, and goes on while that
+# one is committed. Spark serves the older slice first, so a killed run loses little more than one.
 SLICES_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """Distinct windows of a run: all, those that it was the first to score with their word-pieces,
-    and those that the model cannot score.
+    """Counts of the distinct windows of a run.
+
+    `distinct` counts all of them, `scored` those that this run was the first to score,
+    `scored_wordpieces` the word-pieces of these, `failed` those that the model cannot score.
     """
 
     distinct: int
@@ -54,15 +56,18 @@ class PredictionTable:
     model_fingerprint: str
 
     def stored(self, places: DataFrame) -> DataFrame:
-        """`schemas.PREDICTION`, one row for each window of places that this model scored.
+        """The stored predictions of this model for the windows at some places.
 
         Args:
             places: `window_hash` of every place, kept in a cache.
+
+        Returns:
+            `schemas.PREDICTION`, one row for each distinct window that this model has scored.
         """
         # A snapshot: a write to a table drops every cache whose plan reads its current version.
         rows = self.root.snapshot(self.spark, PREDICTIONS)
         own = rows.where(F.col("model_fingerprint") == self.model_fingerprint)
-        # First the choice: a day's windows are few, and what is stored is never sorted for them.
+        # Choose first: a day's windows are few, and stored rows must not be sorted for them.
         wanted = places.select("window_hash").distinct()
         chosen = own.join(wanted, on="window_hash", how="left_semi")
         # Two runs at once may have scored the same window.
@@ -79,9 +84,9 @@ class PredictionTable:
 
         Args:
             missing: `window_hash, text`, distinct and kept in a cache.
-            engine: see `inference`.
+            engine: see `torch_engine`.
             slice_seconds: how long a slice should take.
-            scored: is told the characters that are done, and all there are, after each slice.
+            scored: is called after each slice with the characters done and the total.
         """
         _, characters = size_of(missing)
         if not characters:
@@ -101,9 +106,7 @@ class PredictionTable:
 
 
 class _Slices:
-    """Borders of slices of the hash space, 0 to 1, one after the other, each of a size that the
-    speed so far tells.
-    """
+    """Borders of consecutive slices of the hash space, 0 to 1; the speed so far sets the sizes."""
 
     def __init__(self, characters: int, seconds: float) -> None:
         self._seconds = seconds
@@ -114,13 +117,13 @@ class _Slices:
     def __iter__(self) -> Iterator[tuple[float, float]]:
         begin = 0.0
         while begin < 1:
-            # A last slice that would be tiny is done with the one before it.
+            # A last slice that would be tiny is merged into the one before it.
             end = 1.0 if begin + 1.3 * self._share >= 1 else begin + self._share
             yield begin, end
             begin = end
 
     def done(self, end: float, now: float) -> None:
-        """Learns how long a slice took, from it and the one before: they overlap."""
+        """Learns the speed from this slice and the one before, because the two overlap."""
         _, before = self._ends[-1]
         self._ends.append((now, end))
         started, begin = self._ends[-1 - SLICES_AT_ONCE :][0]

@@ -1,9 +1,9 @@
 """The Spark NLP engine: the same windows, the same rows, scored in the JVM.
 
-A BertForTokenClassification, imported from the ONNX form of a model package, tags our words; what
-goes in is `udfs.spark_nlp.spark_nlp_rows`, what comes out `udfs.spark_nlp.spark_nlp_answers`.
-This is the one file of the project that reaches through Py4J into the JVM (`sparknlp` does so all
-the time), so it cannot run over Spark Connect and says so.
+A BertForTokenClassification, imported from the ONNX form of a model package, tags our words.
+`udfs.spark_nlp.spark_nlp_rows` makes its input, `udfs.spark_nlp.spark_nlp_answers` reads what
+comes out. This is the one file of the project that reaches through Py4J into the JVM (`sparknlp`
+does so all the time), so it cannot run over Spark Connect and says so.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ SPARK_4_ARTIFACT = "com.johnsnowlabs.nlp:spark-nlp_2.13:7.0.0"
 ENGINE_VERSION = 1
 _ANNOTATOR = "com.johnsnowlabs.nlp.annotators.classifier.dl.BertForTokenClassification"
 _THREADS = "spark.jsl.settings.onnx.intraOpNumThreads"
-# More positions than this no BERT model of Spark NLP may have.
+# Most positions that a BERT model of Spark NLP may have.
 LONGEST_PIECE = 512
-# Begins of annotations count characters for Spark NLP, which adds them up inside a word. Words of
-# ours have at most 100 code points, 200 of the JVM's, so slot k is known by begins from k * 256 on.
+# Spark NLP counts the begins of annotations in characters and adds to them inside a word. Our words
+# have at most 100 code points (200 characters of the JVM), so begins from k * 256 on mean slot k.
 _SLOT = 256
 
 
@@ -64,7 +64,10 @@ TO_TAG = T.StructType([*_PLACES, *_lists(slots=_STRING, pieces=_INT)])
 
 
 def spark_nlp_fingerprint(model_fingerprint: str) -> str:
-    """Of this engine's predictions: another than Torch's, so that stored ones are never mixed."""
+    """The fingerprint of this engine's predictions.
+
+    It differs from Torch's, so that stored predictions of the two are never mixed.
+    """
     decisive = {
         "model": model_fingerprint,
         "engine": "spark_nlp",
@@ -75,7 +78,7 @@ def spark_nlp_fingerprint(model_fingerprint: str) -> str:
 
 
 def refuse_other_environments() -> None:
-    """Before Spark starts: whether this Python environment can run the engine.
+    """Refuses, before Spark starts, a Python environment that cannot run the engine.
 
     Raises:
         InputError: Spark Connect, another Spark than 3, or no Python side of Spark NLP.
@@ -118,7 +121,7 @@ class SparkNlpEngine:
         """`window_hash, text` → `schemas.PREDICTION`, one row for each."""
         model = self.load(windows.sparkSession)
         rule = WindowRule(
-            # It travels with every task: Spark warns of tasks of more than 1,000 KiB.
+            # Compressed, as it travels with every task: Spark warns of tasks above 1,000 KiB.
             zlib.compress((self.package.folder / TOKENIZER).read_bytes()),
             self.package.manifest.max_wordpieces,
             self.package.manifest.overlap,
@@ -149,7 +152,7 @@ class SparkNlpEngine:
         )
 
     def _probabilities(self, annotation: Column) -> Column:
-        """Of every label, from the metadata of a tag, where they stand as text."""
+        """The probabilities of all labels, which stand as text in the metadata of a tag."""
         return F.array(
             *(annotation["metadata"][label].cast("float") for label in self.package.manifest.labels)
         )
@@ -159,7 +162,7 @@ class SparkNlpEngine:
 
         Raises:
             InputError: this Spark cannot run it, its jars are not on the class path, or the model
-                is longer than it may be; nothing was written.
+                reads more word-pieces than Spark NLP allows; nothing was written.
         """
         refuse_other_environments()
         application = spark.sparkContext.applicationId
@@ -180,7 +183,7 @@ class SparkNlpEngine:
         )
 
         if spark.conf.get(_THREADS, None) is None:
-            # A task is a core (spark.task.cpus); six threads, the default, would fight over them.
+            # A task has a core (spark.task.cpus); the default of six threads would compete for it.
             spark.conf.set(_THREADS, spark.conf.get("spark.task.cpus", "1") or "1")
         model = BertForTokenClassification.loadSavedModel(str(self.onnx), spark)
         return (
@@ -193,7 +196,11 @@ class SparkNlpEngine:
 
 
 def refuse_without_jars(spark: SparkSession) -> None:
-    """Raises InputError where the JVM of a session cannot find Spark NLP."""
+    """Refuses a session whose JVM cannot find Spark NLP.
+
+    Raises:
+        InputError: the jars of Spark NLP are not on the class path.
+    """
     from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # ships no types
 
     loader = spark._jvm.java.lang.Thread.currentThread().getContextClassLoader()  # type: ignore[union-attr]
@@ -207,7 +214,7 @@ def refuse_without_jars(spark: SparkSession) -> None:
 
 
 def _annotations(name: str, column: Column) -> Column:
-    """A column that Spark NLP takes for its own: it asks for the type in the column's metadata."""
+    """Marks a column as Spark NLP's own, which it recognises by the type in the metadata."""
     return column.alias(name, metadata={"annotatorType": name})
 
 
@@ -219,7 +226,7 @@ def _tokens() -> Column:
 
 
 def _documents() -> Column:
-    """One document for each piece; its text is not read, only the tokens between its ends."""
+    """One document for each piece; Spark NLP reads only the tokens between its ends, no text."""
 
     def document(begin: Column, k: Column) -> Column:
         next_begin = F.coalesce(F.get("pieces", k + 1), F.size("slots"))
@@ -235,7 +242,7 @@ def _documents() -> Column:
 
 
 def _annotation(kind: str, begin: Column, end: Column, result: Column, metadata: Column) -> Column:
-    """Spark NLP's own struct; both ends of it are inclusive."""
+    """An annotation as Spark NLP's own struct; `begin` and `end` are both inclusive."""
     return F.struct(
         F.lit(kind).alias("annotatorType"),
         begin.alias("begin"),

@@ -1,8 +1,8 @@
-"""Distinct windows → predictions: what is scored, by which engine, in which order.
+"""Distinct windows → predictions, by a model in Spark's Python workers.
 
 An engine is a function from `window_hash, text` rows to prediction rows. This module knows how
-Spark hands work to Python workers, and over how many tasks; the model itself comes from
-`udfs.classifiers.model_loading`, torch or spaCy with it, on the workers only.
+Spark hands work to Python workers. `udfs.classifiers.model_loading` brings the model, and with it
+torch or spaCy, on the workers only.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ HANG_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class TorchEngine:
-    """Scores windows inside Spark's Python workers, through Arrow: with torch, or with spaCy where
-    the package is one of spaCy's.
+    """Scores windows inside Spark's Python workers, through Arrow.
+
+    It uses torch, or spaCy if the package is one of spaCy's.
 
     Args:
         package: the model package on the driver and, without `archive`, at the same place on
@@ -42,9 +43,9 @@ class TorchEngine:
         precision: `auto`, `float32` or `bfloat16`.
         tokens_per_batch: most word-pieces in one forward pass, special tokens included.
         buffer_windows: windows that a worker sorts by length at a time.
-        hang_seconds: longer than this no forward pass takes: the worker is ended.
-        archive: the folder that Spark made of the shipped package below the files of each executor
-            (see `jobs.wiring.ship_to_executors`); None: the package is not shipped.
+        hang_seconds: a worker whose forward pass takes longer than this is ended.
+        archive: the folder, below the files of each executor, into which Spark unpacked the shipped
+            package (see `jobs.wiring.ship_to_executors`); None: the package is not shipped.
     """
 
     package: ModelPackage
@@ -66,7 +67,7 @@ class TorchEngine:
 
     @property
     def fingerprint(self) -> str:
-        """Of the package: under it, predictions are kept."""
+        """The fingerprint of the package, under which predictions are stored."""
         return self.package.manifest.fingerprint
 
     def __call__(self, windows: DataFrame) -> DataFrame:
@@ -83,19 +84,19 @@ class TorchEngine:
             watched = WatchedClassifier(self.classifier(), self.hang_seconds)
             yield from classify_batches(batches, watched, self.buffer_windows)
             return
-        # A task that failed may hold a window that kills the model.
+        # A task that failed before may hold a window that kills the model.
         with IsolatedClassifier(self.loader(), self.hang_seconds) as isolated:
             yield from classify_batches(batches, isolated, self.buffer_windows)
 
     def warm_up(self, spark: SparkSession) -> None:
-        """Has Python workers of free slots begin to load the model, before anything is to score.
+        """Makes Python workers of free slots start to load the model before there is work for it.
 
-        For local masters: there the workers are the driver's own, and torch takes seconds to
-        import. It goes on beside the reading of notes and holds no slot. Elsewhere it does nothing,
-        so that no executor is asked for before it is known whether there is work.
+        It does so on local masters only, where the workers are on the driver's machine and torch
+        takes seconds to import. Loading goes on while notes are read and holds no slot. Elsewhere
+        it does nothing, so that no executor is requested before it is known whether there is work.
         """
         if is_local(spark):
-            # Spark's own number of partitions is that of the slots, and needs no query to be known.
+            # By default Spark makes as many partitions as slots, so no query has to count these.
             rows = spark.range(SLOT_ROWS).mapInArrow(self._load_ahead, "id long")
             rows.write.format("noop").mode("overwrite").save()
 
@@ -110,7 +111,7 @@ class TorchEngine:
         return self.loader()()
 
     def loader(self) -> Callable[[], Classifier]:
-        """What loads the model, in this Python worker or in a process that it starts."""
+        """A function that loads the model, in this Python worker or in a process that it starts."""
         from udfs.classifiers.model_loading import load_once
 
         task = TaskContext.get()
@@ -141,7 +142,7 @@ def _assigned_device(device: str, task: TaskContext | None) -> str:
     """The GPU whose address Spark gave to this task, read anew in every task.
 
     Raises:
-        InputError: Spark assigned one that torch does not see: the CPU would be a silent surprise.
+        InputError: torch does not see the assigned GPU; to use the CPU would be a silent surprise.
     """
     gpus = task.resources().get("gpu") if task and device != "cpu" else None
     if not gpus:

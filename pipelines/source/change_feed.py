@@ -1,7 +1,8 @@
-"""What came into a Delta table after a version, from its change data feed.
+"""The rows that came into a Delta table after a version, from its change data feed.
 
-Rows that were put in and not taken out again, in whatever order and number; rows that were only
-taken out are none. It does not know what the columns mean, nor which version was read last.
+These are the rows that were put in and not taken out again, in whatever order and number. A row
+that was only taken out does not count. This module knows neither what the columns mean nor which
+version was read last.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ def read_changes(
 
     Args:
         spark: the session.
-        path: of the table, or None.
-        table: its name in SQL, where it has no path.
-        since: less than `until`.
-        until: a version that there is.
+        path: the path of the table, or None.
+        table: its name in SQL, if it has no path.
+        since: a version below `until`.
+        until: a version that exists.
     """
     options = {
         "readChangeFeed": "true",
@@ -39,12 +40,12 @@ def read_changes(
 
 
 def net_rows(changes: DataFrame, names: Collection[str]) -> DataFrame:
-    """Change data → the rows that stand at its end.
+    """The rows that the changes put into the table and did not take out again.
 
     Args:
-        changes: as Delta gives them, in a batch or a stream's micro-batch.
-        names: the columns that matter, in lower case. Without the others an update that changed
-            none of them cancels out.
+        changes: change data as Delta gives it, in a batch or a stream's micro-batch.
+        names: the columns that matter, in lower case. The others are dropped, so that an update
+            of those alone cancels out.
     """
     columns = [quote(name) for name in changes.columns if name.lower() in names]
     is_put_in = reduce(lambda a, b: a | b, (F.col("_change_type") == kind for kind in _PUT_IN))

@@ -1,7 +1,8 @@
-"""CSV files as a source of notes: strings by the names of the header, texts exactly as they stand.
+"""CSV files as a source of notes: string columns named by the header, texts exactly as they stand.
 
-Spark only starts the tasks here, one for each file; `udfs.reading.csv_records` reads. It does not
-know which column is which. Files must lie on a disk that the driver and every worker see.
+Spark only starts the tasks, one for each file; `udfs.reading.csv_records` reads the file. This
+module does not know which column is which. Files must lie on a disk that the driver and every
+worker see.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from udfs.errors import InputError
 from udfs.reading.csv_records import FATAL, csv_batches, read_header
 from udfs.reading.source_records import field_name
 
-# Bytes on disk for each partition behind a file; gzip packs notes to about a third.
+# Bytes of the files on disk for each partition of their records; gzip packs notes to about a third.
 PARTITION_BYTES = 16_000_000
 
 
 def find_csv_files(path: str) -> tuple[Path, ...]:
-    """A CSV file, or all of a folder.
+    """The CSV file at a path, or all CSV files of a folder.
 
     Raises:
-        InputError: it is not on a disk that is mounted here, or no CSV file is there.
+        InputError: the path is not on a disk that is mounted here, or no CSV file is there.
     """
     place = local_path(path)
     if place is None:
@@ -47,7 +48,7 @@ def find_csv_files(path: str) -> tuple[Path, ...]:
 
 
 def csv_files_in(folder: Path) -> tuple[Path, ...]:
-    """The files below a folder whose names say CSV; hidden ones left out, as Spark does."""
+    """The files below a folder whose names say CSV, without hidden ones, which Spark skips too."""
     names = sorted(f for f in visible_files(folder) if format_of_name(f.name) == "csv")
     return tuple(folder / name for name in names)
 
@@ -56,7 +57,7 @@ def common_header(files: Sequence[Path]) -> tuple[str, ...]:
     """The header that all files share, as the first one spells it.
 
     Raises:
-        InputError: they differ, or one has none.
+        InputError: the headers differ, or a file has none.
     """
     first, *others = [read_header(file) for file in files]
     for file, header in zip(files[1:], others, strict=True):
@@ -69,7 +70,7 @@ def common_header(files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def record_type(width: int) -> T.StructType:
-    """Spark's form of `udfs.reading.source_records.record_schema`."""
+    """The schema `udfs.reading.source_records.record_schema` as a Spark struct."""
     string, long = T.StringType(), T.LongType()
     place = [
         T.StructField("file", string, nullable=False),
@@ -94,15 +95,15 @@ def read_records(spark: SparkSession, files: Sequence[Path], width: int) -> Data
 
 
 def read_csv(spark: SparkSession, path: str, corrupt: str, whole: bool) -> DataFrame:
-    """CSV files with the columns of their header and, last, what is wrong with a record.
+    """Reads CSV files: the columns of their header and, last, what is wrong with a record.
 
     Args:
         spark: the session.
         path: a file or a folder.
         corrupt: the name of the last column: null for a good record, else reason and place,
             never text, and all other columns are null.
-        whole: all of it will be used. The files are then read once beforehand, so that one which
-            is broken is refused before anything is written, and the records are spread over
+        whole: whether all rows will be used. If so, the files are read once beforehand, so that a
+            broken file is refused before anything is written. The records are also spread over
             partitions, because one file gives one task.
 
     Raises:
@@ -124,7 +125,7 @@ def read_csv(spark: SparkSession, path: str, corrupt: str, whole: bool) -> DataF
 
 
 def refuse_broken(records: DataFrame) -> None:
-    """Reads all records and looks for what makes the rest of a file unreadable.
+    """Reads all records and refuses a file whose rest cannot be read.
 
     Raises:
         InputError: a quote is not closed or not doubled, or a file is cut off.
@@ -137,7 +138,7 @@ def refuse_broken(records: DataFrame) -> None:
 
 
 def broken_message(file: str, row: int, line: int, detail: str) -> str:
-    """What is wrong with a file from which nothing more can be read, and how to mend it."""
+    """Says from where a file cannot be read any further, why, and how to mend it."""
     return (
         f"{file} cannot be read from row {row} on, which begins in line {line}: {detail}. Texts "
         'with commas, quotes or several lines stand in "…", and a quote in them is written ""'

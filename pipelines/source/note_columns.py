@@ -1,4 +1,4 @@
-"""Which column of a source plays which part: gives them our names and types.
+"""Which column of a source plays which part; gives the columns our names and types.
 
 It does not know where the rows come from, nor which of them count (`note_selection`).
 """
@@ -20,7 +20,7 @@ from pipelines.spark.names import quote
 from udfs.errors import InputError
 
 CORRUPT = "_corrupt_record"
-# What a message may show, and how many of them.
+# The column names that a message may show, and at most how many of them.
 _PLAIN_NAME = re.compile(r"[^\W\d][\w.:/#-]{0,39}")
 MOST_NAMES = 30
 _ID_TYPES = (T.StringType, T.IntegralType, T.DecimalType)
@@ -32,7 +32,7 @@ class NoteColumns:
     """Which column of the source plays which part.
 
     `details` maps each of `schemas.NOTE_DETAILS` to the columns that may hold it: the first
-    that is not null counts. `withdrawn` names a column that is true for notes taken back.
+    that is not null counts. `withdrawn` names a column that is true for withdrawn notes.
     """
 
     note_id: str = "note_id"
@@ -50,12 +50,12 @@ def map_columns(rows: DataFrame, columns: NoteColumns) -> DataFrame:
     """The source's rows with our names and types.
 
     Returns:
-        ``note_id, text, subject_id, hadm_id, note_type, charttime, storetime, withdrawn,
-        details_lost, corrupt` and `source_files.FILE``; text and id exactly as they stand in
-        the source.
+        `note_id, text, subject_id, hadm_id, note_type, charttime, storetime, withdrawn,
+        details_lost, corrupt` and `source_files.FILE`; text and id exactly as they stand in the
+        source.
 
     Raises:
-        InputError: a column that is needed is missing, or has a type that cannot serve.
+        InputError: a needed column is missing or has a type that cannot be used.
     """
     fields = {f.name.lower(): f for f in rows.schema}
     note_id = _required(fields, columns.note_id, "note_id", _ID_TYPES, "a string or whole number")
@@ -86,7 +86,10 @@ def map_columns(rows: DataFrame, columns: NoteColumns) -> DataFrame:
 
 
 def missing_parts(rows: DataFrame, columns: NoteColumns) -> tuple[str, ...]:
-    """The details for which columns are named, none of which the source has; perhaps misspelt."""
+    """The details (or `withdrawn`) of which the source has none of the columns named for them.
+
+    Perhaps these names are misspelt.
+    """
     there = {name.lower() for name in rows.columns}
     named = {**columns.details, "withdrawn": (columns.withdrawn,) if columns.withdrawn else ()}
     return tuple(
@@ -124,7 +127,10 @@ def _required(
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names to choose from. Of JSON they are keys, and a key may be anything: a patient, a note."""
+    """The columns of a source for a message; names that are not plain are only counted.
+
+    The columns of JSON are its keys, and a key may be anything: a patient, a note.
+    """
     shown = [name for name in names if _PLAIN_NAME.fullmatch(name)][:MOST_NAMES]
     hidden = len(names) - len(shown)
     others = [f"{hidden} others"] if hidden else []

@@ -22,7 +22,7 @@ def detect_format(path: str) -> str:
     """`parquet`, `delta`, `json` or `csv`: from the name, or from what a folder holds.
 
     Raises:
-        InputError: there is nothing at a local path, or its kind cannot be told.
+        InputError: there is nothing at a local path, or its format cannot be told.
     """
     folder = local_path(path)
     if folder is not None and (folder / "_delta_log").is_dir():
@@ -45,10 +45,10 @@ def detect_format(path: str) -> str:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """The files that Spark would see in a folder, relative to it: none that is hidden."""
+    """The files that Spark would see in a folder, relative to it; hidden ones are left out."""
     found: list[Path] = []
     known: set[str] = set()
-    # Links to folders are followed, as Spark does; one that leads back is not.
+    # Follow links to folders, as Spark does, but none that leads back.
     for place, folders, names in os.walk(folder, followlinks=True):
         known.add(os.path.realpath(place))
         folders[:] = [
@@ -62,7 +62,7 @@ def visible_files(folder: Path) -> list[Path]:
 
 
 def _is_hidden(name: str) -> bool:
-    # "_year=2150" is a folder of a partition, and so is seen.
+    # "_year=2150" is a partition folder, which Spark reads.
     return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 

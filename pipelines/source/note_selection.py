@@ -13,16 +13,16 @@ from pyspark.sql import functions as F
 from pipelines.source.source_files import FILE, SourceFile, file_at
 from udfs.text.text_hash import hmac_pads
 
-# Something that a reader sees: an id of blanks and control characters could be found nowhere.
+# A visible character: nobody could look up an id of blanks and control characters only.
 _VISIBLE = r"[^\s\p{Z}\p{Cc}\p{Cf}]"
 _COUNTS = ("rows_read", "refused", "withdrawn", "good", "details_lost")
 
 
 def judge_notes(notes: DataFrame, max_characters: int) -> DataFrame:
-    """Adds `rule` and `detail`: null for a note that can be worked on.
+    """Adds `rule` and `detail`: both are null for a row that can be a note.
 
-    The gate stands in the JVM, before any Python: bytes that are not UTF-8 kill an Arrow batch
-    there, and Spark then prints the whole text.
+    The rules are tested in the JVM, before any row reaches Python: bytes that are not UTF-8 kill an
+    Arrow batch there, and Spark then prints the whole text.
     """
     has_id = F.coalesce(F.col("note_id").rlike(_VISIBLE), F.lit(False))
     rules = (
@@ -50,8 +50,8 @@ def judge_notes(notes: DataFrame, max_characters: int) -> DataFrame:
     for name, broken, why in reversed(rules):
         rule = F.when(broken, F.lit(name)).otherwise(rule)
         detail = F.when(broken, why).otherwise(detail)
-    # What is not UTF-8 could not be shown anywhere: such an id's row is known by its hash, and such
-    # a note type is a detail that is lost.
+    # Bytes that are not UTF-8 cannot be shown anywhere. A row with such an id is known by its hash,
+    # and such a note type counts as a lost detail.
     note_id = F.when(_is_utf8("note_id"), F.col("note_id"))
     note_type = F.when(_is_utf8("note_type"), F.col("note_type"))
     lost = F.col("details_lost") | ~_is_utf8("note_type")
@@ -72,10 +72,10 @@ def _is_utf8(name: str) -> Column:
 
 
 def with_text_hash(spark: SparkSession, notes: DataFrame, key: bytes) -> DataFrame:
-    """Adds `text_hash`, the keyed hash of the text (of the raw row where that is corrupt).
+    """Adds `text_hash`, the keyed hash of the text (of the raw row if that is corrupt).
 
-    HMAC-SHA256 built from SHA-256; the key comes by a broadcast row, because a literal would
-    stand in query plans and event logs. Equal to `udfs.text.text_hash`.
+    It is HMAC-SHA256 built from Spark's SHA-256, and equals the hash of `udfs.text.text_hash`. The
+    key comes in a broadcast row, because a literal would stand in query plans and event logs.
     """
     inner, outer = hmac_pads(key)
     pads = spark.createDataFrame([(inner, outer)], "_inner binary, _outer binary")
@@ -91,8 +91,8 @@ def with_text_hash(spark: SparkSession, notes: DataFrame, key: bytes) -> DataFra
 class RowCounts:
     """What a source holds. `rows_read` = `refused` + `withdrawn` + `good`.
 
-    `files` are those that Spark read, as it found them; `doubtful` the places of files with
-    readable rows, none of which has an id, or none of which has a text. `partitions` are those
+    `files` are those that Spark read, as it found them. `doubtful` holds the paths of files with
+    readable rows of which none has an id, or none has a text. `partitions` counts the partitions
     that had rows.
     """
 
@@ -141,17 +141,17 @@ def count_rows(judged: DataFrame) -> RowCounts:
 
 
 def one_row_each(notes: DataFrame) -> tuple[DataFrame, DataFrame | None]:
-    """Of several rows with one id: the latest storetime wins, equal text counts once.
+    """Keeps one row for each id: the row with the latest storetime.
 
-    At one storetime a row that stands wins over one that was withdrawn. Of rows with one text that
-    differ in other details, one is taken, always the same.
+    At the same storetime a valid row wins over a withdrawn one. If these rows have the same text
+    and differ in other details, one of them is taken, always the same.
 
     Args:
         notes: rows that break no rule, with `text_hash` and `withdrawn`.
 
     Returns:
-        the rows that count, and (None where every id is unique) the notes whose latest rows
-        disagree in text or patient: `note_id, text_hash` (of one of them), `rule, detail`.
+        the rows that count, and the notes whose latest rows disagree in text or patient: `note_id,
+        text_hash` (of one of them), `rule, detail`; None if every id is unique.
     """
     repeated = notes.groupBy("note_id").count().where("count > 1").select("note_id")
     if repeated.isEmpty():

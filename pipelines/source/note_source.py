@@ -35,10 +35,10 @@ from udfs.errors import InputError
 
 __all__ = ["NoteColumns", "NoteSource", "map_columns", "read_notes", "resolve_source"]
 
-AUTO = "auto"  # the format is told by `with_format`
-# `SELECT … FROM parquet.`/path`` is a path, not a table.
+AUTO = "auto"  # `with_format` finds the format
+# In `SELECT … FROM parquet.`/path`` these stand before a path, not before a table.
 _FORMATS = ("parquet", "delta", "json", "csv", "text", "orc", "avro", "binaryfile")
-# Where an error of Spark's names the file that it could not read: as it is, or as a URI.
+# Where a Spark error names the file that Spark could not read: plain, or encoded as a URI.
 _PLAIN_FILE = re.compile(
     r"file:? (\w+:/[^\n]+?)\. (?:Please ensure|Could not read footer)|"
     r"Exception: (\w+:/[^\n]+?) is not a Parquet file|File (\w+:/[^\n]+?) does not exist"
@@ -50,11 +50,11 @@ _URI_OF_FILE = re.compile(r" file (\w+:/\S+?)[.,;]?(?=\s)")
 class NoteSource:
     """One source of notes: exactly one of `path` and `table` is set.
 
-    `since` and `until` are storetimes, `YYYY-MM-DD HH:MM:SS` in UTC: rows from the one on and
-    before the other are read, and all that have none. `withdrawn_ids` are notes taken back,
-    beside those whose rows say so. `version` pins a Delta table, so that every scan of a run
-    reads the same notes. With `changed_only` the rows of a Delta table that came after
-    `changed_since` are read: the version at which it was read last, None where there is none.
+    `since` and `until` are storetimes, `YYYY-MM-DD HH:MM:SS` in UTC: rows from `since` on and
+    before `until` are read, and all rows without a storetime. `withdrawn_ids` are withdrawn notes,
+    in addition to those whose rows say so. `version` pins a Delta table, so that every scan of a
+    run reads the same notes. With `changed_only` only those rows of a Delta table are read that
+    came after version `changed_since`, at which it was read last; None: it was never read.
     """
 
     columns: NoteColumns
@@ -71,7 +71,7 @@ class NoteSource:
 
     @property
     def is_part(self) -> bool:
-        """Whether it may hold no rows on a quiet day."""
+        """Whether only a part of the notes is read, which may be empty on a quiet day."""
         return self.changed_only or self.since is not None or self.until is not None
 
     def describe(self) -> str:
@@ -80,12 +80,12 @@ class NoteSource:
 
 
 def resolve_source(spark: SparkSession, source: NoteSource) -> NoteSource:
-    """A source with its format told, and a Delta table at its latest version.
+    """The source with its format found, and a Delta table pinned at its latest version.
 
-    Done once, where a source comes in: telling the format may walk through a folder.
+    Call it once for each source: finding the format may walk through a folder.
 
     Raises:
-        InputError: nothing is at a path, or it is not a Delta table; a name is no table's; the
+        InputError: nothing is at the path, or no Delta table; the name is not a table's; or the
             format cannot be told.
     """
     source = with_format(source)
@@ -103,17 +103,22 @@ def resolve_source(spark: SparkSession, source: NoteSource) -> NoteSource:
 
 
 def delta_name(source: NoteSource) -> str | None:
-    """The name in SQL of what may be a Delta table, of a source with its format; None: none."""
+    """The SQL name of a source (with its format found) that may be a Delta table, else None."""
     if source.table is not None:
         return sql_name(source.table)
     if source.path is not None and source.format == "delta":
-        # Behind `delta.`, what is not absolute is taken for the name of a table.
+        # After `delta.`, Spark takes a path that is not absolute for the name of a table.
         place = None if source.path.startswith("file:") else local_path(source.path)
         return f"delta.{quote(str(place or source.path))}"
     return None
 
 
 def sql_name(table: str) -> str:
+    """The quoted name of a table that a user named.
+
+    Raises:
+        InputError: the name is not a table's, or it is a path behind a format.
+    """
     parts = name_parts(table)
     if len(parts) == 2 and parts[0].lower() in _FORMATS and "/" in parts[1]:
         raise InputError(f"{table} is a path: give --notes {parts[1]} --format {parts[0].lower()}")
@@ -121,10 +126,10 @@ def sql_name(table: str) -> str:
 
 
 def with_format(source: NoteSource) -> NoteSource:
-    """The source with its format told; a table has none.
+    """The source with its format found; a table needs none.
 
     Raises:
-        InputError: it cannot be told.
+        InputError: the format cannot be told.
     """
     if source.path is None or source.format != AUTO:
         return source
@@ -137,19 +142,19 @@ def note_ids(spark: SparkSession, ids: Sequence[str]) -> DataFrame:
 
 
 def csv_files(source: NoteSource) -> tuple[SourceFile, ...]:
-    """The files of a resolved source of CSV as they are before they are read; of another none."""
+    """The files of a resolved CSV source as they are before it is read; none for other formats."""
     if source.path is None or source.format != "csv":
         return ()
     return local_files(find_csv_files(source.path))
 
 
 def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
-    """The rows of a source as they are, and `source_files.FILE` where Spark reads from files.
+    """The rows of a source as they are, with `source_files.FILE` if Spark reads them from files.
 
-    All of them: neither times nor a limit are looked at here.
+    These are all rows: the times and the limit of the source are not applied here.
 
     Raises:
-        InputError: nothing is there, it is not readable as notes, or it has no columns.
+        InputError: nothing is there, it cannot be read as notes, or it has no columns.
     """
     source = with_format(source)
     try:
@@ -157,7 +162,7 @@ def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
         rows = load(spark, source)
     except InputError:
         raise
-    except Exception as error:  # a broken file comes as a bare Java error, not as Spark's own
+    except Exception as error:  # a broken file raises a bare Java error, not Spark's own
         raise InputError(why_unreadable(source, error)) from None
     if rows.columns == [CORRUPT]:
         raise InputError(
@@ -174,7 +179,7 @@ def read_notes(spark: SparkSession, source: NoteSource) -> DataFrame:
 
 
 def refuse_missing_columns(spark: SparkSession, source: NoteSource, files: Sequence[str]) -> None:
-    """Each file must have the columns for id and text, whatever its rows hold in them.
+    """Refuses files that lack the column for the id or for the text.
 
     Args:
         spark: the session.
@@ -182,7 +187,7 @@ def refuse_missing_columns(spark: SparkSession, source: NoteSource, files: Seque
         files: those in which no row has an id, or no row has a text. Looking into one takes 0.1 s.
 
     Raises:
-        InputError: a file lacks a column. Its notes would be taken for blank ones.
+        InputError: a file lacks a column, so its notes would be taken for blank ones.
     """
     for file in sorted(files):
         single = replace(source, path=escape_pattern(file))
@@ -206,12 +211,12 @@ def _load(spark: SparkSession, source: NoteSource) -> DataFrame:
     path = str(source.path)
     kind = source.format
     if kind == "delta":
-        # A version that is not given is the latest.
+        # Without a version Delta reads the latest.
         options = {} if source.version is None else {"versionAsOf": str(source.version)}
         return spark.read.format("delta").options(**options).load(path)
     if kind == "csv":
         return read_csv(spark, path, corrupt=CORRUPT, whole=source.limit is None)
-    # What a cluster may be set to skip in silence would be lost notes.
+    # A cluster may be set to skip such files silently; their notes would be lost.
     options = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
     place = local_path(path)
     if place is not None and (place / "_delta_log").is_dir():
@@ -230,8 +235,8 @@ def _load(spark: SparkSession, source: NoteSource) -> DataFrame:
 def _load_changes(spark: SparkSession, source: NoteSource) -> DataFrame:
     """The rows of a pinned Delta table that came after `changed_since`.
 
-    All rows where that cannot be told: the table was made anew, its change data feed was off at
-    some time, or its history is gone. The ledger knows what is done of them.
+    It gives all rows if that cannot be told, because the table was made anew, its change data feed
+    was off at some time, or its history is gone. The ledger knows which of them are done.
     """
     since, until = source.changed_since, source.version
     if since is None or until is None or since > until:
@@ -253,7 +258,7 @@ def _reader(spark: SparkSession, options: Mapping[str, str]) -> DataFrameReader:
 
 
 def why_unreadable(source: NoteSource, error: Exception) -> str:
-    """What to tell of an error that came while notes were read: no value, at most a file's name."""
+    """The message for an error in reading notes; it shows no value, at most a file's name."""
     known = {
         "PATH_NOT_FOUND": "nothing is there; check --notes",
         "TABLE_OR_VIEW_NOT_FOUND": "there is no such table; check --notes-table",
@@ -270,7 +275,7 @@ def why_unreadable(source: NoteSource, error: Exception) -> str:
 
 
 def unreadable_file(error: Exception) -> str | None:
-    """The name of the file that Spark could not read, where its error says so."""
+    """The name of the file that Spark could not read, if its error names one."""
     said = str(error)
     if plain := _PLAIN_FILE.search(said):
         return str(plain[plain.lastindex or 0]).rsplit("/", 1)[-1]

@@ -1,7 +1,8 @@
 """One schema for the Parquet files of a source, each of which may have columns of its own.
 
-By itself Spark takes the columns of one file for those of all: what the others have more is lost,
-what they lack is null, and another type breaks the scan. It does not know what columns mean.
+By default Spark takes the columns of one file for those of all: further columns of other files are
+lost, columns that they lack are null, and another type breaks the scan. This module does not know
+what columns mean.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ def load_parquet(reader: Reader, path: str, wanted: Collection[str]) -> DataFram
 
     Args:
         reader: makes a reader with its options set.
-        path: as Spark takes it.
-        wanted: the columns that are needed, in lower case. Where files do not agree on the type of
-            another one, only the wanted ones are read.
+        path: the path as Spark's readers take it.
+        wanted: the columns that are needed, in lower case. If files do not agree on the type of
+            another column, only the wanted ones are read.
 
     Raises:
         InputError: files do not agree on the type of a wanted column.
     """
     try:
-        # Spark reads the footers of all files for it, in tasks.
+        # To merge, Spark reads the footers of all files, in tasks.
         return reader().option("mergeSchema", "true").parquet(path)
     except Exception as error:
         if error_class(error) != "CANNOT_MERGE_SCHEMAS":
@@ -41,7 +42,7 @@ def load_parquet(reader: Reader, path: str, wanted: Collection[str]) -> DataFram
 
 
 def _agreed_columns(reader: Reader, path: str, wanted: Collection[str]) -> T.StructType:
-    """The wanted columns; looks into one file after the other (0.1 s each), to name the culprit."""
+    """The wanted columns; reads file after file (0.1 s each), to name one that disagrees."""
     agreed: dict[str, tuple[T.StructField, str]] = {}
     for uri in sorted(reader().parquet(path).inputFiles()):
         file = unquote(uri)

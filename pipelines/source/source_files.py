@@ -1,8 +1,9 @@
-"""The files of a source: what each holds, and whether they stay as they are while a run reads them.
+"""The files of a source, and whether they change while a run reads them.
 
 Spark lists the files once, when a source is loaded, and reads these in every scan. A file that is
-written over meanwhile gives other rows, or none, without an error, so a run looks at the end of its
-reading whether each still has its size and time. It does not know what rows mean to a run.
+written over meanwhile gives other rows, or none, without an error. So at the end of its reading a
+run checks that each file still has its size and time. This module does not know what rows mean to a
+run.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from pipelines.spark.error_names import error_class
 from pipelines.spark.names import local_path
 from udfs.errors import ClinspanError
 
-# A struct: the place (as a URI), the bytes and the time (microseconds) of the file of a row, as
-# Spark listed it. Null for rows that come from no file.
+# The column for the file of a row, as Spark listed it: a struct of its place (a URI), its size in
+# bytes and its time in microseconds. Null for rows that come from no file.
 FILE = "_clinspan_file"
 FILE_TYPE = "struct<path: string, size: bigint, modified: bigint>"
 _METADATA = "_metadata"
@@ -46,23 +47,23 @@ class SourceFile:
 
     @property
     def name(self) -> str:
-        """Without its folder: enough to find it, and all that a message says."""
+        """The name without the folder: enough to find the file, and all that a message shows."""
         return self.path.rsplit("/", 1)[-1]
 
 
 def spark_path(path: str) -> str:
-    """A path for Spark's readers: what exists here is meant as it stands, not as a pattern."""
+    """A path for Spark's readers; one that exists on this machine is not taken for a pattern."""
     place = local_path(path)
     return escape_pattern(path) if place is not None and place.exists() else path
 
 
 def escape_pattern(path: str) -> str:
-    """A path that stands for itself only, for Spark's readers."""
+    """Escapes a path, so that Spark's readers do not take it for a pattern."""
     return _GLOB.sub(r"\\\g<0>", path)
 
 
 def files_of(spark: SparkSession, path: str) -> list[PurePath]:
-    """The files of a source, relative to it; of a pattern, from their scheme on."""
+    """The files of a source, relative to it; for a pattern, whole paths without the scheme."""
     place = local_path(path)
     if place is not None and place.exists():
         return list(visible_files(place))
@@ -73,16 +74,16 @@ def files_of(spark: SparkSession, path: str) -> list[PurePath]:
 
 def _listing(spark: SparkSession, path: str) -> DataFrame:
     """`path, length, modificationTime` of all files of a source as they are now."""
-    # Spark looks at each file, without opening it where nobody asks for its content.
+    # Spark opens no file here, because nobody asks for the content.
     reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
     return reader.load(spark_path(path)).drop("content")
 
 
 def needs_recursion(files: Iterable[PurePath]) -> bool:
-    """Whether Spark, as it reads folders by itself, would leave out some of a folder's files.
+    """Whether Spark, by default, would leave out some of a folder's files.
 
-    It reads the files of the folder, or those in partition folders (`year=2150/`) if all are of
-    one kind; whatever else there is it skips in silence.
+    By default it reads the files of the folder itself, or those in partition folders (`year=2150/`)
+    if all of these have the same keys. It silently skips all other files.
     """
     shapes = {
         tuple(name if equals else "" for name, equals, _ in (p.partition("=") for p in parts))
@@ -92,9 +93,9 @@ def needs_recursion(files: Iterable[PurePath]) -> bool:
 
 
 def with_file(rows: DataFrame) -> DataFrame:
-    """Adds `FILE` to rows that Spark reads from files, which have no such column."""
+    """Adds the column `FILE` to rows that Spark reads from files."""
     if _METADATA in map(str.lower, rows.columns):
-        return rows  # the source's own column hides Spark's
+        return rows  # a column `_metadata` of the source hides Spark's
     described = F.struct(
         F.col(f"{_METADATA}.file_path").alias("path"),
         F.col(f"{_METADATA}.file_size").alias("size"),
@@ -104,24 +105,26 @@ def with_file(rows: DataFrame) -> DataFrame:
 
 
 def file_at(uri: str, size: int, modified: int) -> SourceFile:
-    """A file from what `FILE` says of it; Spark writes places with percent signs."""
+    """A file from the values of `FILE`; Spark percent-encodes its place."""
     return SourceFile(unquote(uri), size, modified)
 
 
 def local_files(files: Iterable[Path]) -> tuple[SourceFile, ...]:
     """Files on this machine as they are now."""
     found = ((file, file.stat()) for file in files)
-    # Spark's clock of files counts milliseconds.
+    # Spark reads the times of files in milliseconds.
     return tuple(SourceFile(str(f), s.st_size, s.st_mtime_ns // 10**6 * 1000) for f, s in found)
 
 
 def refuse_changes(spark: SparkSession, source: str, files: Sequence[SourceFile]) -> None:
-    """Looks whether files are as they were. New ones are no change: the next run reads them.
+    """Refuses files that changed since they were listed.
+
+    New files are no change: the next run reads them.
 
     Args:
         spark: the session.
-        source: the path that the files were found by.
-        files: as they were.
+        source: the path by which the files were found.
+        files: the files as they were.
 
     Raises:
         SourceChangedError: one was written over, or is gone.
@@ -132,11 +135,11 @@ def refuse_changes(spark: SparkSession, source: str, files: Sequence[SourceFile]
     try:
         rows = _listing(spark, source).select("path", "length", modified).collect()
         found = [SourceFile(*row) for row in rows]
-    except Exception as error:  # the folder is gone, or a file while it was looked at
+    except Exception as error:  # the folder is gone, or a file went during the listing
         if not any(word in f"{error_class(error)} {error}" for word in _GONE):
             raise
         found = []
-    # By name, size and time: how a place is written differs between storage systems.
+    # Compare name, size and time: storage systems differ in how they write a place.
     now = Counter((f.name, f.size, f.modified) for f in found)
     gone = Counter((f.name, f.size, f.modified) for f in files) - now
     if gone:

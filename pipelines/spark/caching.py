@@ -1,4 +1,4 @@
-"""Rows that are used more than once are kept, so that nothing is computed or read twice."""
+"""Caches rows that are used more than once, so that nothing is computed or read twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 
 @contextmanager
 def kept(rows: DataFrame) -> Iterator[DataFrame]:
-    """Keeps rows in memory, and on disk what does not fit.
+    """Caches rows while the context lasts: in memory, and on disk what does not fit.
 
     Spark encrypts what it spills (`spark.io.encryption.enabled`).
     """

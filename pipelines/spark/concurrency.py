@@ -1,4 +1,4 @@
-"""Work of the driver that goes on at the same time."""
+"""Work that the driver does at the same time, in threads."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ Result = TypeVar("Result")
 
 
 def side_by_side(*works: Callable[[], Result]) -> list[Result]:
-    """Runs each in a thread of its own; what they return, when all have ended.
+    """Runs each function in a thread of its own; returns their results when all have ended.
 
-    Job groups and other local properties of the caller hold in the threads.
+    The threads inherit job groups and other local properties of the caller.
 
     Raises:
-        Exception: that of the first in the order given that failed; the others have ended, too.
+        Exception: the error of the first function, in the order given, that failed; the others
+            have ended, too.
     """
     with ThreadPoolExecutor(len(works)) as pool:
         begun = [pool.submit(_inheriting(work)) for work in works]
@@ -29,14 +30,14 @@ def side_by_side(*works: Callable[[], Result]) -> list[Result]:
 
 
 def overlapping(works: Iterable[Callable[[], Result]], at_once: int) -> Iterator[Result]:
-    """Runs works in threads, so many at once; yields what they return, in their order.
+    """Runs functions in threads, at most `at_once` at a time; yields their results in order.
 
-    A work is asked for when there is room for it, so the next may depend on results before it. Job
-    groups and other local properties of the caller hold in the threads.
+    The next function is taken only when there is room for it, so it may depend on earlier results.
+    The threads inherit job groups and other local properties of the caller.
 
     Raises:
-        Exception: that of the first in the order given that failed; what was begun has ended, too,
-            and nothing further is begun.
+        Exception: the error of the first function, in the order given, that failed; those that had
+            begun have ended, too, and no further one begins.
     """
     rest, running = iter(works), deque[Future[Result]]()
     with ThreadPoolExecutor(at_once) as pool:
@@ -49,14 +50,14 @@ def overlapping(works: Iterable[Callable[[], Result]], at_once: int) -> Iterator
 
 
 def _inheriting(work: Callable[[], Result]) -> Callable[[], Result]:
-    if is_remote():  # there, a thread of ours has no thread of the JVM with properties
+    if is_remote():  # over Spark Connect a Python thread has no JVM thread with properties
         return work
     inheriting: Callable[[], Result] = inheritable_thread_target(work)
     return inheriting
 
 
 def in_background(work: Callable[[], object]) -> None:
-    """Begins what only saves time: nobody waits for it, and nobody hears if it fails."""
+    """Starts work that only saves time: nobody waits for it, and its errors are ignored."""
 
     def quiet() -> None:
         with suppress(Exception):

@@ -1,4 +1,4 @@
-"""What an error is called, without its message."""
+"""The name of an error, without its message."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 
 from pyspark.errors import PySparkException
 
-# The name of an error of Spark's that comes inside one of Java's.
+# The name of a Spark error inside the message of a Java error.
 _CONDITION = re.compile(r"Exception: \[([A-Z][A-Z0-9_.]+)\]")
 
 
 def error_class(error: Exception) -> str:
-    """Spark's or Java's name of an error, which holds no values, unlike its message."""
+    """Spark's or Java's name of an error; unlike the message, it holds no values."""
     if isinstance(error, PySparkException):
-        # Spark 4 renamed it.
+        # Spark 4 renamed this method.
         name = getattr(error, "getCondition", error.getErrorClass)()
         if name:
             return str(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from udfs.errors import InputError
 
-# Of two characters at least, as in `dbfs:/`: Spark, too, takes what stands before for a scheme.
+# A scheme has at least two characters, as in `dbfs:/`; Spark, too, takes such a start for one.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -20,10 +20,10 @@ def quote(name: str) -> str:
 
 
 def name_parts(name: str) -> tuple[str, ...]:
-    """`table`, `schema.table` or `catalog.schema.table`, without backticks.
+    """The parts of `table`, `schema.table` or `catalog.schema.table`, without backticks.
 
     Raises:
-        InputError: it is none of these.
+        InputError: the name has none of these forms.
     """
     parts, position = [], 0
     while match := _NAME_PART.match(name, position):
@@ -41,7 +41,7 @@ def name_parts(name: str) -> tuple[str, ...]:
 
 
 def sql_table(name: str) -> str:
-    """The name of a table, as a user writes it, for a query: every part in backticks."""
+    """Quotes the name of a table, as a user writes it, for a query: every part in backticks."""
     return ".".join(quote(part) for part in name_parts(name))
 
 
@@ -53,5 +53,5 @@ def local_path(path: str) -> Path | None:
         return None
     else:
         place = Path(path).absolute()
-    # Behind a link, Hadoop takes ".." for another folder than the file system does.
+    # After a symbolic link, Hadoop resolves ".." to another folder than the file system does.
     return place.resolve() if ".." in place.parts else place

@@ -1,4 +1,4 @@
-"""Work that is tried again where another writer was quicker."""
+"""Runs writes again that conflicted with another writer."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ CONFLICTS = (
 
 
 def with_retries(write: Callable[[], Result]) -> Result:
-    """Runs a write again when another writer came between.
+    """Runs a write, and runs it again after a conflict with another writer.
 
     Raises:
-        RootBusyError: it never got through.
+        RootBusyError: every try ended in a conflict.
     """
     for attempt in range(TRIES):
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-# As many rows, so that each of the partitions that Spark makes by itself has one.
+# Enough rows that each of Spark's default partitions has at least one.
 SLOT_ROWS = 10_000
 
 
@@ -15,6 +15,6 @@ def is_local(spark: SparkSession) -> bool:
 
 
 def task_slots(spark: SparkSession) -> int:
-    """How many tasks run at a time, as Spark plans it, without the SparkContext."""
+    """How many tasks run at a time: Spark's default partitions, told without the SparkContext."""
     partitions = spark.range(SLOT_ROWS).select(F.spark_partition_id().alias("p")).distinct()
     return max(1, partitions.count())

@@ -1,6 +1,6 @@
-"""The tables of a root that is there already: which there are, and whether this release reads them.
+"""The tables that a root already has, and whether this release can read them.
 
-It creates nothing; what the rows mean is others' business.
+It creates nothing and does not know what the rows mean.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipelines.tables.definitions import TABLES, Table
 from pipelines.tables.table_root import TableRoot
 from udfs.errors import ClinspanError, InputError
 
-# How Spark and Delta, by release and catalog, say that there is nothing.
+# The errors by which Spark and Delta, depending on release and catalog, say that nothing is there.
 _NOT_THERE = re.compile(
     r"PATH_NOT_FOUND|(TABLE_OR_VIEW|SCHEMA|CATALOG)_NOT_FOUND"
     r"|DELTA_(TABLE_NOT_FOUND|MISSING_DELTA_TABLE\w*|PATH_DOES_NOT_EXIST|PATH_BASED_ACCESS\w*)"
@@ -26,8 +26,8 @@ def find_tables(spark: SparkSession, root: TableRoot) -> dict[str, DataFrame]:
     """The tables that a root has, by name.
 
     Raises:
-        InputError: it has none.
-        ClinspanError: one is there and cannot be read.
+        InputError: the root has none.
+        ClinspanError: a table is there and cannot be read.
     """
     found = {t.name: rows for t in TABLES if (rows := find_table(spark, root, t)) is not None}
     if not found:
@@ -39,14 +39,14 @@ def find_tables(spark: SparkSession, root: TableRoot) -> dict[str, DataFrame]:
 
 
 def find_table(spark: SparkSession, root: TableRoot, table: Table) -> DataFrame | None:
-    """One table of a root, or None where it is not there.
+    """One table of a root, or None if it is not there.
 
     Raises:
-        ClinspanError: it is there and cannot be read.
+        ClinspanError: the table is there and cannot be read.
     """
     try:
         rows = root.read(spark, table)
-        return rows if rows.columns else None  # Spark Connect looks only now
+        return rows if rows.columns else None  # Spark Connect looks it up only here
     except Exception as error:
         name = error_class(error)
         if _NOT_THERE.match(name):
@@ -58,14 +58,14 @@ def find_table(spark: SparkSession, root: TableRoot, table: Table) -> DataFrame 
 
 
 def other_columns(table: Table, rows: DataFrame) -> list[str]:
-    """The columns that are missing, are too many, or have another type than in this release."""
+    """The columns that are missing, unknown to this release, or of another type than in it."""
     here = {f.name: f.dataType.simpleString() for f in rows.schema}
     wanted = {f.name: f.dataType.simpleString() for f in table.schema}
     return sorted({name for name, _ in here.items() ^ wanted.items()})
 
 
 def refuse_other_columns(tables: Mapping[str, DataFrame]) -> None:
-    """Tables of another release are upgraded before anybody relies on their columns.
+    """Refuses tables with the columns of another release: they must be upgraded before use.
 
     Raises:
         InputError: a table has other columns than this release writes.

@@ -1,8 +1,8 @@
 """How rows get into the tables: a note's rows are replaced as a whole, in one commit.
 
-The one MERGE form that works on every Spark we support, and over Spark Connect: a tombstone row
-for each replaced note deletes its old rows, and the new rows are inserted by the same statement.
-A note that has no rows any more is emptied by its tombstone alone.
+It uses the one form of MERGE that works on every Spark we support and over Spark Connect. A
+tombstone row for each replaced note deletes its old rows, and the same statement inserts the new
+ones. A note without new rows has only its tombstone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def replace_notes(
         root: where the table is.
         table: one with a column `note_id`.
         rows: the new rows, with at least the columns of the table.
-        note_ids: the notes to replace (column `note_id`), those without new rows too.
+        note_ids: the notes to replace (column `note_id`), including those without new rows.
         model: replace only the rows of this model (column `model`); None: all rows.
     """
     names = table.schema.names
@@ -44,7 +44,7 @@ def replace_notes(
         ),
         F.lit(True).alias(_TOMBSTONE),
     )
-    # New rows keep their id as join key: null keys would all be written by one task.
+    # New rows keep their id as join key: with null keys, one task would write them all.
     source = rows.select(*names, F.lit(False).alias(_TOMBSTONE)).unionByName(tombstones)
     same_model = "" if model is None else f" AND t.model = {_literal(model)}"
     statement = (
@@ -71,7 +71,7 @@ def add_missing(
 def replace_row(
     spark: SparkSession, root: TableRoot, table: Table, row: DataFrame, key: str
 ) -> None:
-    """Writes one row over the one with the same key, or adds it."""
+    """Replaces the row with the same key by a new one, or adds it."""
     names = table.schema.names
     updates = ", ".join(f"t.{quote(name)} = s.{quote(name)}" for name in names)
     statement = (
@@ -85,14 +85,14 @@ def replace_row(
 def update_rows(
     spark: SparkSession, root: TableRoot, table: Table, rows: DataFrame, *keys: str
 ) -> int:
-    """Changes columns of the rows that there are; returns how many.
+    """Changes columns of existing rows; returns the number of changed rows.
 
     Args:
         spark: the session.
         root: where the table is.
         table: the table.
-        rows: the columns `keys`, their values together once, and the columns that change.
-        keys: what tells which rows.
+        rows: the columns `keys`, each combination of values once, and the columns that change.
+        keys: the columns that identify a row.
     """
     updates = ", ".join(f"t.{quote(n)} = s.{quote(n)}" for n in rows.columns if n not in keys)
     condition = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
@@ -105,9 +105,9 @@ def update_rows(
 
 
 def delete_rows(spark: SparkSession, root: TableRoot, table: Table, keys: DataFrame) -> None:
-    """Deletes the rows whose values in the columns of `keys` stand in a row of it.
+    """Deletes the rows whose values in the columns of `keys` match one of its rows.
 
-    The values stand in no statement, so in no plan, event log or commit.
+    The statement does not hold the values, so no plan, event log or commit does.
     """
     condition = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys.columns)
     statement = (
@@ -137,5 +137,5 @@ def _literal(value: str) -> str:
 
 
 def _braces(text: str) -> str:
-    """`spark.sql` formats its statement: what is not a parameter must survive that."""
+    """Doubles braces, because `spark.sql` formats its statement and braces must survive that."""
     return text.replace("{", "{{").replace("}", "}}")

@@ -24,7 +24,7 @@ from udfs.errors import ClinspanError, InputError
 # Another first run may be creating the table at this moment: its folder is there before its log.
 CREATION_TRIES = 5
 _HALF_MADE = ("DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION", "DELTA_TABLE_NOT_FOUND")
-# What the history says of a table's first version, where that has no rows.
+# The history's operation for the first version of a table if that version has no rows.
 _CREATION = "CREATE TABLE"
 
 
@@ -53,13 +53,17 @@ class TableRoot:
         return spark.table(self.sql_name(table))
 
     def snapshot(self, spark: SparkSession, table: Table) -> DataFrame:
-        """The table as it is now, and stays in this DataFrame whatever is written later."""
+        """The table pinned at its latest version: later writes do not change this DataFrame.
+
+        Raises:
+            ClinspanError: the table has no history.
+        """
         name = self.sql_name(table)
         history = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1")
         latest = history.select("version", "operation").first()
         if latest is None:
             raise ClinspanError(f"the table {table.name} in {self.describe()} has no history")
-        # Of what was just created Spark need not list the files, nor join with any.
+        # A table that was just created is empty: skip listing its files and joining with it.
         is_new = latest["version"] == 0 and latest["operation"] == _CREATION
         only = " WHERE false" if is_new else ""
         return spark.sql(f"SELECT * FROM {name} VERSION AS OF {latest['version']}{only}")
@@ -77,7 +81,7 @@ def create_tables(spark: SparkSession, root: TableRoot) -> None:
     """
     if root.schema is not None:
         create_schema(spark, root.schema, "--output-schema")
-    # Most of a creation is one thread's planning.
+    # Creating a table is mostly planning in one thread.
     side_by_side(*(partial(_create_table, spark, root, table) for table in TABLES))
 
 
@@ -89,7 +93,7 @@ def _create_table(spark: SparkSession, root: TableRoot, table: Table) -> None:
             return
         except ClinspanError:
             raise
-        except Exception as error:  # a place that cannot be written comes as a bare Java error
+        except Exception as error:  # a place without write access raises a bare Java error
             name = error_class(error)
             if name in _HALF_MADE and attempt < CREATION_TRIES - 1:
                 time.sleep(1 + random.random())
@@ -101,15 +105,15 @@ def _create_table(spark: SparkSession, root: TableRoot, table: Table) -> None:
 
 
 def create_schema(spark: SparkSession, schema: str, flag: str) -> None:
-    """Creates a schema that is missing; `flag` is how a user names another.
+    """Creates a schema if it is missing; `flag` is the option by which a user names another.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: the schema cannot be created.
     """
     name = ".".join(quote(part) for part in schema.split("."))
     try:
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
-    except Exception as error:  # a missing catalog comes as a bare Java error
+    except Exception as error:  # a missing catalog raises a bare Java error
         raise InputError(
             f"the schema {schema} is not there and cannot be made ({error_class(error)}): "
             f"give {flag} one of a catalog that there is"
@@ -118,7 +122,7 @@ def create_schema(spark: SparkSession, schema: str, flag: str) -> None:
 
 def table_properties(table: Table) -> dict[str, str]:
     """The Delta properties of a table of ours."""
-    # Statistics stand in the log in plain text and VACUUM does not clean it: no text column.
+    # Statistics stand in the log in plain text, which VACUUM does not clean: no text columns.
     return {
         "delta.dataSkippingStatsColumns": ",".join(table.statistics),
         "delta.enableChangeDataFeed": str(table.change_feed).lower(),

@@ -1,9 +1,9 @@
 """Removes notes from every table of a root, and the predictions of windows that only they have.
 
-Owns which rows go, and in which order: `entities` is the one table that names the patient of a
-note, and `note_windows` the one that leads to predictions, so what is found through a table goes
-before it, and `entities` goes last. A purge that died is completed by the same purge. What old
-files and logs still hold is `table_files`' business.
+Owns which rows are removed, and in which order. Only `entities` names the patient of a note, and
+only `note_windows` leads to predictions. So rows that are found through a table are removed before
+that table's own rows, and `entities` comes last. The same purge, repeated, completes one that died.
+What old files and logs still hold is `table_history`'s business.
 
 Ids travel in rows only: a literal would stand in plans, event logs and commits.
 """
@@ -37,7 +37,7 @@ from pipelines.upkeep.table_history import (
     vacuum,
 )
 
-# In the order in which their rows go.
+# In the order in which their rows are removed.
 PURGED = (
     PREDICTIONS,
     NOTE_WINDOWS,
@@ -49,7 +49,7 @@ PURGED = (
 
 @dataclass(frozen=True, slots=True)
 class PurgeRequest:
-    """The notes to remove: these, and all of these patients."""
+    """The notes to remove: those with these ids, and all notes of these patients."""
 
     note_ids: Sequence[str] = ()
     subject_ids: Sequence[int] = ()
@@ -57,9 +57,11 @@ class PurgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """What a purge found: the rows of each table that go, by its name, and the ids it looked for.
+    """What a purge found.
 
-    `notes` are those that stand in a table; `unknown_ids` ids of notes that stand in none.
+    `rows` counts the rows to remove from each table, by name. `notes` counts the notes that stand
+    in some table, `unknown_ids` the requested note ids that stand in none. `unused_predictions`
+    counts predictions of windows that no note has.
     """
 
     rows: Mapping[str, int]
@@ -70,7 +72,7 @@ class Purge:
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What a table keeps of its past: files, change data among them, and entries of its log."""
+    """What a table keeps of its past: old files, with change data, and entries of its log."""
 
     table: str
     old_files: int
@@ -90,9 +92,9 @@ def purge_notes(
         spark: the session.
         root: where the tables are.
         request: which notes.
-        source: the notes that the tables were made from, to find all notes of a patient: a note
-            without an entity stands in no table with its patient.
-        dry_run: remove nothing.
+        source: the notes that the tables were made from, to find all notes of a patient: no table
+            names the patient of a note without entities.
+        dry_run: only count, remove nothing.
 
     Raises:
         InputError: there are no tables, or the source cannot be read.
@@ -130,7 +132,7 @@ def _find_notes(
     request: PurgeRequest,
     source: NoteSource | None,
 ) -> list[str]:
-    """The ids as values: what names them in the tables is about to go."""
+    """The ids of the notes, as values: the rows that name them in the tables will be removed."""
     found = set(request.note_ids)
     if request.subject_ids:
         subjects = spark.createDataFrame([(s,) for s in request.subject_ids], "subject_id long")
@@ -146,7 +148,7 @@ def _find_notes(
 
 
 def _keys(tables: Mapping[str, DataFrame], table: Table, notes: DataFrame) -> DataFrame:
-    """What the rows of a table that go have in common."""
+    """The key values of the rows to remove from a table: ids of notes, or hashes of windows."""
     if table is not PREDICTIONS:
         return notes
     windows = tables["note_windows"]
@@ -186,7 +188,7 @@ def _counted(rows: DataFrame, name: str) -> DataFrame:
 
 
 def find_remains(spark: SparkSession, root: TableRoot) -> list[Remains]:
-    """What the tables still keep of removed rows: nothing where both counts are 0."""
+    """What the tables still keep of removed rows: nothing if both counts are 0."""
     tables = find_tables(spark, root)
     return [
         Remains(t.name, count_old_files(spark, root, t), count_log_entries(spark, root, t))
@@ -199,7 +201,7 @@ def remove_remains(spark: SparkSession, root: TableRoot) -> list[Remains]:
     """Removes old files, change data and log entries; nobody may read the tables meanwhile.
 
     Returns:
-        what stays: entries of the log that Delta does not remove before tomorrow.
+        what remains: entries of the log that Delta does not remove before tomorrow.
 
     Raises:
         RootBusyError: a run is at work.

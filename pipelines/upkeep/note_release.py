@@ -1,6 +1,6 @@
 """Takes notes out of quarantine, so that the next run judges them anew.
 
-It does not know the notes, nor whether they are sound now.
+It does not know the notes or whether they are sound now.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from pipelines.tables.table_root import TableRoot
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """How many rows of quarantine went, by rule, and how many failures of a model on a window."""
+    """How many quarantined rows were removed, by rule, and how many failures of a model."""
 
     rows: Mapping[str, int]
     failures: int
 
 
 def release_notes(spark: SparkSession, root: TableRoot, rules: tuple[str, ...]) -> Release:
-    """Removes the rows of these rules (none: of all) from quarantine.
+    """Removes the rows of these rules from quarantine; without rules, all rows.
 
-    The source is to be read as a whole by the next run, so no run is remembered as one from which
-    the next could go on.
+    The next run must read the whole source, so the release removes from `runs` the versions of the
+    source from which it could go on.
 
     Raises:
-        InputError: there are no tables, or of another release.
+        InputError: there are no tables, or they are of another release.
         RootBusyError: a run is at work.
     """
     tables = find_tables(spark, root)
@@ -60,6 +60,6 @@ def _release(
         read = tables[RUNS.name].where("input_version IS NOT NULL").select("run_id")
         forgotten = read.withColumn("input_version", F.lit(None).cast("long"))
         update_rows(spark, root, RUNS, forgotten, "run_id")
-        # Last, so that a release that was killed is still there to be repeated.
+        # These rows go last, so that a killed release can be repeated.
         delete_rows(spark, root, QUARANTINED_NOTES, chosen.select("rule"))
     return Release(counts, failures)

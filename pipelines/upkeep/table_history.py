@@ -1,6 +1,6 @@
-"""What a table keeps of rows that are gone: old files, change data, its log; and how to remove it.
+"""What a table keeps of removed rows (old files, change data, its log), and how to remove that.
 
-Owns VACUUM and the clean-up of the log; it does not know which rows were removed, nor why.
+Owns VACUUM and the clean-up of the log; it does not know which rows were removed or why.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pipelines.tables.table_root import TableRoot
 
 # Delta's own rule: below this, a run or a reader that is at work may lose files it still needs.
 SAFE_HOURS = 168
-# Delta lists a table's folders with 10,000 tasks by default; ours have two folders. Over four files
-# a dry run and a VACUUM took 329 s on two cores, with 8 tasks 10 s.
+# Delta lists a table's folders with 10,000 tasks by default; our tables have two folders. Over four
+# files, a dry run and a VACUUM took 329 s on two cores; with 8 tasks they took 10 s.
 _LISTING_TASKS = {"spark.sql.sources.parallelPartitionDiscovery.parallelism": "2"}
 _UNSAFE = {"spark.databricks.delta.retentionDurationCheck.enabled": "false"}
-# A commit under these writes a checkpoint and removes the log entries that it covers. Delta 4 wants
-# the log to be kept no shorter than old files.
+# A commit under these properties writes a checkpoint and removes the log entries that it covers.
+# Delta 4 requires that the log is kept at least as long as old files.
 _FORGETTING = {
     "delta.logRetentionDuration": "interval 0 seconds",
     "delta.deletedFileRetentionDuration": "interval 0 seconds",
@@ -49,24 +49,24 @@ def count_old_files(spark: SparkSession, root: TableRoot, table: Table) -> int:
     """How many files the table's latest version does not need, change data among them."""
     with _settings(spark, _LISTING_TASKS | _UNSAFE):
         found = spark.sql(f"VACUUM {root.sql_name(table)} RETAIN 0 HOURS DRY RUN").collect()
-    # An empty folder is listed, too.
+    # The dry run lists empty folders, too.
     return sum(row["path"].endswith(".parquet") for row in found)
 
 
 def count_log_entries(spark: SparkSession, root: TableRoot, table: Table) -> int:
-    """How many versions of the table its log still tells of, before the latest."""
+    """How many versions before the latest the table's log still describes."""
     return spark.sql(f"DESCRIBE HISTORY {root.sql_name(table)}").count() - 1
 
 
 def forget_history(spark: SparkSession, root: TableRoot, table: Table) -> int:
-    """Removes log entries, whose statistics name ids of rows that are gone.
+    """Removes log entries, because their statistics name ids of removed rows.
 
-    Delta removes whole past days only, so on a local disk the entries' times are set back first;
-    elsewhere those of today stay until a repeat tomorrow. Time travel and streams that read the
-    table begin anew.
+    Delta removes entries of whole past days only. So on a local disk the entries' times are set
+    back first; elsewhere today's entries stay until a repeat tomorrow. Time travel and streams that
+    read the table begin anew.
 
     Returns:
-        how many entries stay that were there before.
+        how many of the earlier entries remain.
     """
     name = root.sql_name(table)
     before = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version").collect()[0][0]
@@ -100,7 +100,7 @@ def _set_back(spark: SparkSession, name: str) -> None:
     location = spark.sql(f"DESCRIBE DETAIL {name}").select("location").collect()[0][0]
     folder = local_path(location) if location.startswith("file:") else None
     if folder is None:
-        return  # a store of objects, whose times nobody can set
+        return  # an object store: nobody can set its times
     day_before = time.time() - 2 * _DAY
     for entry in (folder / "_delta_log").iterdir():
         if _LOG_ENTRY.fullmatch(entry.name):
@@ -110,7 +110,7 @@ def _set_back(spark: SparkSession, name: str) -> None:
 
 @contextmanager
 def _settings(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
-    """Settings of the session for the time of one statement."""
+    """Changes settings of the session while the context lasts."""
     before = {key: spark.conf.get(key, None) for key in values}
     try:
         for key, value in values.items():

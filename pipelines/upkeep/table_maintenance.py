@@ -1,7 +1,7 @@
 """Upkeep of the tables of a root: few and ordered files, no predictions that nobody needs.
 
-Owns which table is clustered by what, and which predictions may go. It does not know what a run
-does, but that none may be at work meanwhile.
+Owns by which column each table is clustered, and which predictions may be removed. It does not know
+what a run does, only that none may be at work meanwhile.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipelines.tables.table_root import TableRoot
 from pipelines.upkeep.table_history import vacuum
 from udfs.errors import InputError
 
-# What MERGE and lookups go by. The tables that are not named stay small.
+# The columns by which MERGE and lookups find rows. Tables that are not named here stay small.
 CLUSTERS = {
     "entities": "note_id",
     "processed_notes": "note_id",
@@ -42,10 +42,10 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Which predictions go. They hold no text; a text that comes back is then scored again.
+    """Which predictions to remove. They hold no text; a text that comes back is scored again.
 
-    `unused`: those of windows that no note has, such as of texts before an amendment.
-    `other_models`: those of models that no ledger row was made with.
+    `unused`: those of windows that no note has, for example of a text before its amendment.
+    `other_models`: those of models with which no row of the ledger was made.
     """
 
     unused: bool = False
@@ -56,7 +56,8 @@ def drop_predictions(spark: SparkSession, root: TableRoot, retention: Retention)
     """Removes predictions that no note needs; returns how many rows.
 
     Raises:
-        InputError: the latest run did not end: what it scored belongs to no note yet.
+        InputError: a table is missing, or the latest run did not end: what it scored belongs to no
+            note yet.
     """
     tables = find_tables(spark, root)
     refuse_other_columns(tables)
@@ -67,7 +68,7 @@ def drop_predictions(spark: SparkSession, root: TableRoot, retention: Retention)
     chosen = []
     if retention.unused:
         used = tables["note_windows"].select("window_hash")
-        # A window on which the model failed is no note's, and has to be known all the same.
+        # A window on which the model failed stands in no note, but must remain known.
         scored = predictions.where("failure IS NULL")
         chosen.append(scored.join(used, on="window_hash", how="left_anti"))
     if retention.other_models:
@@ -86,7 +87,7 @@ def drop_predictions(spark: SparkSession, root: TableRoot, retention: Retention)
 
 
 def _refuse_unfinished(tables: Mapping[str, DataFrame]) -> None:
-    # Jobs of upkeep, this one among them, have no model.
+    # Rows of upkeep jobs, this one among them, have no model.
     runs = tables["runs"].where("model_fingerprint <> ''")
     latest = runs.orderBy(F.desc("start")).select("run_id", "status").first()
     if latest is not None and latest["status"] != "done":
@@ -97,9 +98,9 @@ def _refuse_unfinished(tables: Mapping[str, DataFrame]) -> None:
 
 
 def optimize_tables(spark: SparkSession, root: TableRoot) -> list[tuple[TableSize, TableSize]]:
-    """Merges small files and orders rows by what is looked up; returns sizes before and after.
+    """Merges small files and clusters rows by `CLUSTERS`; returns sizes before and after.
 
-    The order is liquid clustering: unlike ZORDER it leaves alone what is in order already.
+    It uses liquid clustering, which, unlike ZORDER, leaves alone what is in order already.
     """
     tables, sizes = find_tables(spark, root), []
     for table in TABLES:

@@ -1,7 +1,7 @@
 """How tables of an older release become tables of this one: which statements, and what is refused.
 
-A step is one statement over one table; a step that was done is not found again, so that an upgrade
-that died is completed by the next. It does not touch rows.
+A step is one statement over one table. A step that was done is not planned again, so the next
+upgrade completes one that died. It does not touch rows.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def upgrade_tables(spark: SparkSession, root: TableRoot) -> list[UpgradeStep]:
     """Brings all tables of a root to this release; adds those that are missing.
 
     Returns:
-        what was done.
+        the steps that were done.
 
     Raises:
         InputError: there are no tables, or one cannot be upgraded; then none was changed.

@@ -1,10 +1,10 @@
-"""What the checks look at: views of the tables that put beside each other what must agree.
+"""The views that the checks look at: each puts side by side what must agree.
 
 A view is one DataFrame of a few columns, never of text; `table_checks` says what is wrong in it.
 
-`note_windows` holds a note once, whatever models worked on it: its rows are those of the run that
-wrote the note's latest ledger row, and only what belongs to that row is compared with them. A
-model whose row is older may have seen another text, or cut it by the rules of another release.
+`note_windows` holds the windows of a note once, whatever models worked on it: those of the run that
+wrote the note's latest ledger row. So they are compared only with what belongs to that row. A model
+whose ledger row is older may have seen another text, or cut it by the rules of another release.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _known_runs(tables: Tables) -> DataFrame:
 
 
 def _notes(tables: Tables) -> DataFrame:
-    """Ledger rows with their run and with what the entity table holds of note and model."""
+    """Ledger rows with their run and a summary of the entity rows of the same note and model."""
     values = ("run_id", "pipeline_fingerprint", "characters", "entities")
     ledger = (
         tables["processed_notes"]
@@ -72,7 +72,7 @@ def _notes(tables: Tables) -> DataFrame:
 
 
 def latest_ledger_rows(tables: Tables) -> DataFrame:
-    """The ledger row of each note whose run wrote the note's windows."""
+    """The latest ledger row of each note; its run wrote the note's windows."""
     values = ("model", "run_id", "text_hash", "windows", "characters")
     latest = F.max_by(F.struct(*values), "processed_at").alias("done")
     return tables["processed_notes"].groupBy("note_id").agg(latest).select("note_id", "done.*")
@@ -95,7 +95,8 @@ def _windows_of_notes(tables: Tables) -> DataFrame:
 def _layout(tables: Tables) -> DataFrame:
     """Windows and entities of a note in text order, each with the last window before it.
 
-    One sort by note; joining entities to windows by offsets would compare each with each.
+    This takes one sort by note; a join of entities and windows by offsets would compare each with
+    each.
     """
     models = latest_ledger_rows(tables).select("note_id", "model")
     marks = tables["entities"].join(models, on=["note_id", "model"], how="left_semi")
@@ -166,7 +167,7 @@ def _window_texts(tables: Tables) -> DataFrame:
 
 
 def _runs(tables: Tables) -> DataFrame:
-    """Runs with what the ledger rows that they still own add up to."""
+    """Runs, each with sums over the ledger rows that it still owns."""
     sums = ("windows", "wordpieces", "unread_characters", "entities")
     owned = (
         tables["processed_notes"]

@@ -1,7 +1,7 @@
 """Whether the tables of a root fit the notes that they were made from.
 
-Reads the source once more, as a run does, and compares each note with its rows. It looks at the
-texts in Python workers and in SQL; what comes out are counts and ids.
+It reads the source once more, as a run does, and compares each note with its rows. Python workers
+and SQL look at the texts; only counts and ids come out.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from pipelines.verification.table_checks import Check
 from pipelines.verification.table_verification import Finding, run_checks
 from udfs.stages.note_checks import check_batches
 
-# Spark's substring walks from the start of the text, once for each entity: at this length and with
-# 30,000 entities about a minute. In longer notes the slices are compared in Python alone.
+# Spark's substring walks from the start of the text, once for each entity: with this length and
+# 30,000 entities that takes about a minute. In longer notes only Python compares the texts of
+# entities.
 MOST_SQL_CHARACTERS = 1_000_000
 
 NOTE_CHECKS = (
@@ -69,14 +70,14 @@ NOTE_CHECKS = (
 def verify_notes(
     spark: SparkSession, tables: Tables, source: NoteSource, key: bytes, max_characters: int
 ) -> list[Finding]:
-    """Every check of `NOTE_CHECKS`, by name.
+    """Runs every check of `NOTE_CHECKS`.
 
     Args:
         spark: the session.
-        tables: all tables of the root.
-        source: the notes that it was made from.
-        key: of the hashes in the tables; another one makes every text another one.
-        max_characters: as in the runs.
+        tables: all tables of the root, by name.
+        source: the notes that the tables were made from.
+        key: the key of the hashes in the tables; with another key every text seems to be another.
+        max_characters: longer notes are refused; as in the runs.
 
     Raises:
         InputError: the notes cannot be read.
@@ -101,10 +102,10 @@ def _refused(tables: Tables, refused: DataFrame) -> DataFrame:
 
 
 def notes_with_rows(tables: Tables, notes: DataFrame) -> DataFrame:
-    """Each note with its windows, its entities and what SQL says of these.
+    """Each note with its windows, its entities and the mismatches of these that SQL finds.
 
-    Entities count where their model's ledger row has the text that the source has, windows where
-    the latest ledger row has it: a text that changed is one finding, not four.
+    Entities count only if their model's ledger row has the text of the source, and windows only if
+    the note's latest ledger row has it. So a text that changed is one finding, not four.
     """
     ledger = tables["processed_notes"]
     hashes = ledger.groupBy("note_id").agg(F.collect_list("text_hash").alias("done"))

@@ -1,7 +1,8 @@
 """Which rows of the tables contradict each other: the checks, as data.
 
-A check is a condition over the rows of a view (`table_views`). No row of a sound root breaks one,
-in whatever order its runs came; a warning may be right. `table_verification` runs them.
+A check is a condition over the rows of a view (`check_views`). No row of a sound root breaks one,
+in whatever order its runs came; only rows that break a warning may be right. `table_verification`
+runs the checks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ class Check:
     """Rows of `view` for which the SQL condition `broken` is true are wrong.
 
     `says` tells a user what is wrong with them; `shown` is the column that names such a row.
-    A warning may be right: it is worth a look, and no violation.
+    Rows that break a `warning` may be right: they are worth a look, but no violation.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Whether the tables of a root agree with each other: runs the checks and counts what breaks them.
 
-One Spark action for all checks, whatever the size of the tables. Findings hold ids and counts,
-never text. It knows no notes (`note_verification`) and no command line.
+One Spark action runs all checks, whatever the size of the tables. Findings hold ids and counts,
+never text. This module knows neither notes (`note_verification`) nor the command line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipelines.tables.table_root import TableRoot
 from pipelines.verification.check_views import VIEWS
 from pipelines.verification.table_checks import CHECKS, Check
 
-# So many rows that break a check are shown at most.
+# At most this many rows that break a check are shown.
 EXAMPLES = 5
 MISSING_TABLES = Check("missing_tables", "", "", "a table of the root is not there")
 
@@ -35,12 +35,12 @@ class Finding:
 
     @property
     def is_violation(self) -> bool:
-        """Whether something is wrong, for certain."""
+        """Whether something is certainly wrong."""
         return self.broken > 0 and not self.check.warning
 
 
 def open_for_checks(spark: SparkSession, root: TableRoot) -> tuple[dict[str, DataFrame], Finding]:
-    """All tables of a root, an empty one for each that is missing, and which these are.
+    """All tables of a root, with empty ones for those missing, and a finding that names these.
 
     Raises:
         InputError: there are no tables, or they are of another release.
@@ -53,7 +53,7 @@ def open_for_checks(spark: SparkSession, root: TableRoot) -> tuple[dict[str, Dat
 
 
 def verify_tables(tables: Mapping[str, DataFrame]) -> list[Finding]:
-    """Every check of `table_checks.CHECKS` over the tables of one root, by name."""
+    """Runs every check of `table_checks.CHECKS` over the tables of one root, given by name."""
     return run_checks({name: view(tables) for name, view in VIEWS.items()}, CHECKS)
 
 
@@ -89,9 +89,9 @@ def _summary(rows: DataFrame, checks: Sequence[Check]) -> DataFrame:
 
 
 def _examples(check: Check) -> Column:
-    """Up to `EXAMPLES` ids of broken rows: the least of each share of the ids.
+    """Up to `EXAMPLES` ids of broken rows: hashes deal ids into shares, each gives its least id.
 
-    A set of all broken ids would not fit into memory where everything is broken.
+    A set of all broken ids would not fit into memory if everything is broken.
     """
     shown = F.coalesce(F.col(check.shown).cast("string"), F.lit("(none)"))
     share = F.pmod(F.hash(shown), F.lit(EXAMPLES))

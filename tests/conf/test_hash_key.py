@@ -51,6 +51,7 @@ def test_two_files_get_different_keys(tmp_path):
     assert load_hash_key(tmp_path / "a") != load_hash_key(tmp_path / "b")
 
 
+@pytest.mark.heavy
 def test_racing_processes_all_get_one_key(tmp_path):
     paths = [tmp_path / "new" / f"key{i}" for i in range(10)]
     context = multiprocessing.get_context("spawn")  # other tests leave threads, which forks dislike

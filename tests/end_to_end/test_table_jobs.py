@@ -88,6 +88,7 @@ def test_a_place_without_tables_ends_with_2(spark, job, tmp_path: Path, capsys) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.whole
 def test_verify_tells_ids_and_what_is_wrong(
     spark, root: str, made_root: Path, monkeypatch, capsys
 ) -> None:
@@ -109,6 +110,7 @@ def test_verify_tells_ids_and_what_is_wrong(
     assert "1 of 3 checks are broken" in said
 
 
+@pytest.mark.whole
 def test_purge_tells_counts_and_what_remains(
     spark, root: str, tmp_path: Path, monkeypatch, capsys
 ) -> None:
@@ -137,6 +139,7 @@ def test_purge_tells_counts_and_what_remains(
     assert "repeat with --vacuum tomorrow" in said and "Old files" not in said
 
 
+@pytest.mark.whole
 def test_release_tells_what_left_quarantine(spark, root: str, capsys) -> None:
     assert release_notes.main(["--output", root, "--rule", "conflicting_texts"]) == 0
     assert "Nothing was in quarantine" in capsys.readouterr().out
@@ -146,6 +149,7 @@ def test_release_tells_what_left_quarantine(spark, root: str, capsys) -> None:
     assert spark.read.format("delta").load(f"{root}/quarantined_notes").isEmpty()
 
 
+@pytest.mark.whole
 def test_maintain_does_its_steps_in_order(spark, root: str, monkeypatch, capsys) -> None:
     assert maintain_tables.main(["--output", root, "--upgrade-only"]) == 0
     assert capsys.readouterr().out == "The tables are those of this release\n"

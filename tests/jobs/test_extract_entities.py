@@ -157,6 +157,9 @@ def test_mentions_are_shown_where_a_user_asks(spark, notes: Path, tmp_path: Path
     assert "metformin" in capsys.readouterr().out
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
+@pytest.mark.heavy
 def test_the_whole_job_by_spark_submit(tmp_path: Path, samples: Path) -> None:
     """What `make demo` runs, on 12 notes, in a process and a Spark of its own."""
     few = tmp_path / "few notes.jsonl"

@@ -26,6 +26,7 @@ def plan(*arguments: object):
     return make_plan(build_parser().parse_args([str(a) for a in arguments]))
 
 
+@pytest.mark.whole
 def test_events_are_imported_and_the_figures_are_shown(spark, tmp_path: Path, capsys) -> None:
     path = write(
         tmp_path / "NOTEEVENTS.csv.gz",

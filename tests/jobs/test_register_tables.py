@@ -35,6 +35,7 @@ def test_flags_that_are_missing_end_with_2(capsys) -> None:
     assert "--output" in capsys.readouterr().err
 
 
+@pytest.mark.whole
 def test_tables_get_their_names_and_a_query_to_try(spark, tmp_path: Path, capsys) -> None:
     for table in (ENTITIES, PROCESSED_NOTES):
         empty = spark.createDataFrame([], table.schema)

@@ -29,6 +29,7 @@ def train(tiny_models, own_folder, capsys):
     return run
 
 
+@pytest.mark.whole
 def test_a_recogniser_is_trained_scored_compared_and_run_on_spark(
     train, tiny_models, own_folder, canary_files, capsys, spark
 ):

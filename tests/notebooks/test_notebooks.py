@@ -45,6 +45,7 @@ def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
     assert not [c for c in notebook["cells"] if c["metadata"] not in ({}, {"tags": ["parameters"]})]
 
 
+@pytest.mark.whole
 @pytest.mark.model
 def test_quickstart(run_notebook, shipped: TokenClassifier, samples: Path, tmp_path: Path) -> None:
     lines = samples.read_text(encoding="utf-8").splitlines()
@@ -97,6 +98,7 @@ def _drugs_by_day(rows: list[dict], expected: dict[str, list[Span]]) -> list[str
     return [", ".join(sorted(drugs)) for _, drugs in sorted(days.items())]
 
 
+@pytest.mark.whole
 def test_train(run_notebook, tiny, tmp_path: Path) -> None:
     base = tiny.write_tiny_bert(tmp_path / "base")
     data = tiny.write_tiny_bc5cdr(tmp_path / "data")
@@ -139,6 +141,7 @@ def test_train(run_notebook, tiny, tmp_path: Path) -> None:
     assert not (tmp_path / "mlruns").exists()
 
 
+@pytest.mark.whole
 @pytest.mark.model
 def test_evaluate(run_notebook, tiny, shipped: TokenClassifier, tmp_path: Path) -> None:
     """On a corpus whose gold is what the model finds, but for two wrongs that we put in."""

@@ -140,6 +140,8 @@ def test_a_missing_model_is_refused_where_the_function_is_registered(tmp_path: P
         register_clinical_entities(None, tmp_path / "nowhere")
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 @pytest.mark.model
 def test_the_shipped_model_in_sql_and_in_a_notebook(spark, samples: Path) -> None:
     """The two entrances of the README, each one line, on the same notes."""

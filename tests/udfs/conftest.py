@@ -6,16 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from udfs.decoding.label_scheme import bio_labels
 from udfs.package.model_package import ModelManifest, sha256_of, write_manifest
 from udfs.spans import Span, WindowPrediction
-
-# Other work on the same machine makes single examples slow at times.
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"

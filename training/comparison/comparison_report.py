@@ -18,7 +18,7 @@ JSON_FILE, TABLE_FILE, PLOT_FILE = "comparison.json", "comparison.md", "comparis
 
 
 def write_comparison(folder: Path, done: ModelComparison) -> None:
-    """Writes all three files into a folder, which is made where it is not there."""
+    """Writes all three files into a folder, and makes the folder if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(to_dict(done), indent=2, ensure_ascii=False) + "\n"
     (folder / JSON_FILE).write_text(text, encoding="utf-8")
@@ -110,7 +110,7 @@ def _scores(result: ModelResult, row: int) -> tuple[str, ...]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """In columns of one width, so that it can be read as it stands."""
+    """A Markdown table with padded columns, so that its source is readable too."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = [
@@ -154,7 +154,7 @@ def _draw_f1(axes: Axes, results: Sequence[ModelResult]) -> None:
     for place, result in enumerate(results):
         f1: Counts = result.strict.scores[:, 2]
         ends: Counts = result.strict.intervals[:, 2]
-        # A draw's quantiles can lie on one side of the score itself.
+        # Both ends of a bootstrap interval can lie on the same side of the score.
         bars = [(f1 - ends[:, 0]).clip(0), (ends[:, 1] - f1).clip(0)]
         shift = (place - (len(results) - 1) / 2) * 0.7 / len(results)
         heights = [row + shift for row in range(len(rows))]

@@ -1,7 +1,7 @@
 """Several model packages on the same documents: scores, differences, speed, size and memory.
 
-Owns the order of the steps, what stands beside what, and the record in MLflow: a run of the
-comparison and below it one for each model. Numbers, labels and digests are recorded, never text.
+Owns the order of the steps, which figures are compared, and the record in MLflow: one run of the
+comparison, and below it a run for each model. It records numbers, labels and digests, never text.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ THREADS = 1
 
 @dataclass(frozen=True)
 class ComparisonRequest:
-    """Which packages, by the names they have in tables, are tried on which part of a corpus.
+    """Which packages, by their names in tables, are tried on which part of a corpus.
 
-    The others are compared with the first. Each makes so many `passes` over the documents; the
-    fastest counts.
+    Every other model is compared with the first. Each model makes `passes` passes over the
+    documents; the fastest counts.
     """
 
     models: Mapping[str, Path]
@@ -52,8 +52,10 @@ class ComparisonRequest:
 
 @dataclass(frozen=True)
 class ModelResult:
-    """All of one model. `difference` is `(rows, 3)`: strict F1 minus that of the first, and the
-    ends of its interval; None of the first itself.
+    """All results of one model.
+
+    `difference` is `(rows, 3)`: strict F1 minus that of the first model, and both ends of its
+    interval. The first model has None.
     """
 
     name: str
@@ -84,10 +86,13 @@ class ModelComparison:
 def compare_models(
     request: ComparisonRequest, on_model: Callable[[str], None] = lambda name: None
 ) -> ModelComparison:
-    """Tries each model in a process of its own and compares them; `on_model` hears which is next.
+    """Tries each model in a process of its own and compares them.
 
-    Raises InputError before any is tried where a package or the corpus cannot be used, or a model
-    was trained on the part.
+    Calls `on_model` with the name of each model before it is tried.
+
+    Raises:
+        InputError: a package or the corpus cannot be used, or a model was trained on the part. It
+            is raised before any model is tried.
     """
     manifests = {name: load_manifest(folder) for name, folder in request.models.items()}
     documents = read_corpus(request.corpus, [request.part])
@@ -113,7 +118,7 @@ def _results(
     manifests: Mapping[str, ModelManifest],
     trials: Mapping[str, Trial],
 ) -> list[ModelResult]:
-    # The same rows for all, or differences would pair one label with another.
+    # All models need the same rows: else a difference would subtract one label from another.
     labels = {s.label for trial in trials.values() for spans in trial.spans for s in spans}
     counts = {
         name: count_matches(documents, trial.spans, [STRICT], labels)[STRICT]
@@ -140,7 +145,7 @@ def _bytes_on_disk(folder: Path, manifest: ModelManifest) -> int:
 
 
 def costs(result: ModelResult) -> dict[str, float]:
-    """What a model costs, by name with its unit."""
+    """What a model costs; the keys name the units."""
     trial = result.trial
     return {
         "characters_per_second": round(trial.characters_per_second, 1),
@@ -154,7 +159,7 @@ def costs(result: ModelResult) -> dict[str, float]:
 
 
 def log_comparison(request: ComparisonRequest, done: ModelComparison, files: Path) -> None:
-    """Records a comparison in MLflow, with the files of that folder."""
+    """Records a comparison in MLflow, with the files in the folder `files`."""
     shared = {
         "corpus": done.corpus,
         "part": done.part,

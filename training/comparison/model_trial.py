@@ -1,8 +1,8 @@
-"""One model tried in a process of its own, on one thread: what it finds in the documents of a
-corpus, how fast, and how much memory that takes.
+"""One model tried in its own process on one thread: what it finds, its speed and its memory.
 
-Owns the process, so that no model's peak holds another's, and what is measured in it. It imports
-little: what a process imports counts in its peak. Knows nothing of gold and scores.
+Owns the process and what is measured in it. Each model has a process of its own, so that its peak
+memory includes no other model. This module imports little, since imports count in that peak. Knows
+nothing of gold and scores.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from udfs.annotation.note_annotation import score_windows
 from udfs.errors import PredictionError
 from udfs.spans import Classifier, Span
 
-# The first passes of a process are slower: pages of the weights, caches, the choice of kernels.
+# A process is slower at first: it reads pages of the weights, fills caches and chooses kernels.
 WARM_UP_DOCUMENTS = 20
 _MIB = 2**20
-# Libraries read them when they start; a model that takes more threads would look faster than it is.
+# Libraries read these when they start. Without them a model that takes more threads would look
+# faster than it is.
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -40,10 +41,10 @@ _ONE_THREAD = {
 
 @dataclass(frozen=True)
 class Trial:
-    """What a model found in each document, and what that took.
+    """What a model found in each document, and the time and memory that it took.
 
-    `seconds` are those of the fastest pass over all documents, the model warm; `peak_mib` is the
-    largest resident size of the whole process, Python and libraries included. `units` counts
+    `seconds` is the time of the fastest pass over all documents with a warm model. `peak_mib` is
+    the largest resident size of the whole process, Python and libraries included. `units` counts
     word-pieces, or tokens of a model that has no word-pieces.
     """
 
@@ -57,26 +58,28 @@ class Trial:
 
     @property
     def documents_per_second(self) -> float:
-        """Over whole documents, one after the other."""
+        """Documents a second, scored one after the other."""
         return len(self.spans) / self.seconds
 
     @property
     def characters_per_second(self) -> float:
-        """What models with other units can be compared by."""
+        """Characters a second; unlike units, they compare models of different kinds."""
         return self.characters / self.seconds
 
     @property
     def units_per_second(self) -> float:
-        """In the units of the model itself."""
+        """Word-pieces or tokens a second, in the model's own units."""
         return self.units / self.seconds
 
 
 def try_apart(folder: Path, corpus: str, part: str, passes: int = 1) -> Trial:
-    """Runs `try_model` in a new process of its own, on one thread.
+    """Runs `try_model` in a new process, on one thread.
 
-    Raises what that raises, and PredictionError where the process dies.
+    Raises:
+        InputError: as `try_model` raises it.
+        PredictionError: the process dies.
     """
-    # A new process, not a fork: it would begin with the memory of this one.
+    # Spawned and not forked: a fork would start with the memory of this process.
     with (
         _environment(_ONE_THREAD),
         ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool,
@@ -92,7 +95,8 @@ def try_apart(folder: Path, corpus: str, part: str, passes: int = 1) -> Trial:
 def try_model(folder: Path, corpus: str, part: str, passes: int = 1) -> Trial:
     """Loads a package and finds the entities of each document through the production path.
 
-    Raises InputError where the package or the corpus cannot be used.
+    Raises:
+        InputError: the package or the corpus cannot be used.
     """
     from udfs.classifiers.model_loading import load_classifier
 
@@ -128,7 +132,10 @@ def _find_all(texts: list[str], classifier: Classifier) -> tuple[list[list[Span]
 
 
 def _peak_mib() -> float:
-    """Of this process alone: what Linux tells by getrusage begins with the parent's size."""
+    """The peak memory of this process alone.
+
+    On Linux it is read from /proc, since getrusage there starts from the size of the parent.
+    """
     try:
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""The texts of a file of notes, for what is compared and never kept: JSON Lines with a `text`."""
+"""The texts of a JSON Lines file of notes: two models are compared on them, and none is kept."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import IO
 
 from udfs.errors import InputError
 
-TEXT_KEYS = ("text", "TEXT")  # of MIMIC-IV-Note and MIMIC-III
+TEXT_KEYS = ("text", "TEXT")  # the names of MIMIC-IV-Note and of MIMIC-III
 
 
 def read_note_texts(path: Path, limit: int | None = None) -> list[str]:
-    """The texts in order of the file, `limit` of them at most; blank and null ones are left out.
+    """The texts in order of the file, at most `limit` of them; blank and null ones are left out.
 
-    Raises InputError where the file cannot be read or a line is no object with a text; no message
-    holds any of it.
+    Raises:
+        InputError: the file cannot be read or has no text, or a line is not an object with a text.
+            The message quotes nothing of the file.
     """
     texts: list[str] = []
     try:

@@ -1,4 +1,4 @@
-"""Is a candidate good enough to take the champion's place? The rules, on counts and spans.
+"""The rules that decide whether a candidate may replace the champion, from counts and spans.
 
 Knows no models, files or registry.
 """
@@ -14,18 +14,18 @@ from training.evaluation.measures import OVERALL, Counts, MatchCounts, precision
 from udfs.errors import InputError
 from udfs.spans import Span
 
-# F1 that a candidate may be worse by at most, as far as the test documents can tell. On the 500 of
+# How much F1 a candidate may lose, as far as the test documents can tell. On the 500 documents of
 # BC5CDR's test part the interval reaches 0.008 to either side, so an equal model passes.
 MARGIN = 0.01
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What a candidate must hold to.
+    """The limits that a candidate must keep.
 
-    `margin`: the lower end of the 95 % interval of its overall F1 minus the champion's must be
-    above its negative. `floors`: least F1 of a label, or of `overall`. `max_changed`: greatest
-    share of real notes whose entities differ; None asks for none.
+    `margin`: the candidate's overall F1 minus the champion's has a 95 % interval, whose lower end
+    must be above `-margin`. `floors`: the least F1 of a label, or of `overall`. `max_changed`: the
+    greatest share of real notes whose entities differ; None sets no limit.
     """
 
     margin: float = MARGIN
@@ -43,7 +43,7 @@ class Gate:
 class Comparison:
     """Strict F1 of both on the same documents, each `(rows,)`, and `(rows, 3)` differences.
 
-    Without a champion there is its own F1 only.
+    Without a champion there is only the candidate's F1.
     """
 
     rows: tuple[str, ...]
@@ -54,9 +54,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class NoteChanges:
-    """What a candidate finds otherwise in real notes; counts by label, of relabelled ones by both.
+    """How the candidate's entities in real notes differ from the champion's, as counts by label.
 
-    A mention with other borders is one lost and one gained.
+    `relabelled` counts by old and new label. A mention with changed borders counts as one lost and
+    one gained.
     """
 
     notes: int
@@ -68,12 +69,12 @@ class NoteChanges:
 
     @property
     def changed_share(self) -> float:
-        """Notes with any difference over all notes."""
+        """The share of notes with any difference."""
         return self.changed / self.notes if self.notes else 0.0
 
 
 def compare(candidate: MatchCounts, champion: MatchCounts | None) -> Comparison:
-    """Both on the same documents; rows of a label that one of them lacks count as found never."""
+    """Compares both on the same documents; both must have the same rows."""
     f1 = precision_recall_f1(*candidate.totals())[:, 2]
     if champion is None:
         return Comparison(candidate.rows, f1)
@@ -84,7 +85,7 @@ def compare(candidate: MatchCounts, champion: MatchCounts | None) -> Comparison:
 def compare_notes(
     champion: Sequence[Sequence[Span]], candidate: Sequence[Sequence[Span]]
 ) -> NoteChanges:
-    """The spans of both in each note."""
+    """Compares the spans that both found in each note."""
     changes = NoteChanges(len(champion), 0, Counter(), Counter(), Counter(), Counter())
     changed = 0
     for old_spans, new_spans in zip(champion, candidate, strict=True):
@@ -108,7 +109,11 @@ def compare_notes(
 
 
 def broken_rules(gate: Gate, found: Comparison, changes: NoteChanges | None) -> list[str]:
-    """What the candidate breaks, in words of numbers and labels; none: it may be promoted."""
+    """The rules that the candidate breaks, in words; if it breaks none, it may be promoted.
+
+    Raises:
+        InputError: a floor is set for a label that neither the documents nor the model have.
+    """
     broken = []
     f1 = dict(zip(found.rows, found.candidate, strict=True))
     if unknown := sorted(set(gate.floors) - set(f1)):

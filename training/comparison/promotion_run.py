@@ -1,7 +1,8 @@
-"""One promotion: a candidate and the champion on the same documents and notes, the gate, the record
-in MLflow and, if the gate holds, the new version with the alias.
+"""One promotion: both models scored, the gate, the record in MLflow and perhaps a new champion.
 
-Owns the order of the steps. Numbers, labels and digests are recorded, never text.
+The candidate and the champion are scored on the same documents and notes. If the candidate passes
+the gate, it is registered as a version and gets the alias. Owns the order of the steps. Records
+numbers, labels and digests, never text.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ from udfs.spans import Classifier, Span
 
 @dataclass(frozen=True)
 class PromotionRequest:
-    """Which package is to take which place, and what it is judged on.
+    """Which package is to get which alias of which model, and what it is judged on.
 
-    `candidate` is a folder or an address of the registry. `notes` are a file of real notes, of
-    which `note_limit` at most are read.
+    `candidate` is a folder or an address of the registry. `notes` is a file of real notes, of which
+    at most `note_limit` are read.
     """
 
     candidate: str
@@ -63,7 +64,7 @@ class PromotionRequest:
 
 @dataclass(frozen=True)
 class Promotion:
-    """How it went: `version` is that of the alias now, None where the gate did not hold."""
+    """The outcome; `version` is what the alias points to now, None where the gate refused."""
 
     candidate: ModelManifest
     champion: RegisteredPackage | None
@@ -76,10 +77,13 @@ class Promotion:
 def run_promotion(
     request: PromotionRequest, gate: Gate, load: Callable[[Path], Classifier]
 ) -> Promotion:
-    """Judges, records and, if nothing is broken, registers and moves the alias.
+    """Judges the candidate, records the result and, if it breaks no rule, moves the alias to it.
 
-    `load` opens a package. Raises InputError before anything is scored where the request cannot be
-    met, also where the candidate was trained on what it is to be judged on.
+    `load` loads a package. A candidate that is not yet a version of the model is registered first.
+
+    Raises:
+        InputError: the request cannot be met, or the candidate was trained on what it would be
+            judged on. Most causes are found before anything is scored.
     """
     registered = _registered(request.candidate)
     folder = registered.folder if registered else Path(request.candidate)

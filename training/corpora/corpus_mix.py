@@ -1,7 +1,8 @@
 """Documents of one corpus or several, under the labels of one model.
 
-Owns label maps, and which labels each document's corpus annotates: a model of several corpora has
-the labels of all, and a corpus that lacks one says nothing about it (see `partial_labels.py`).
+Owns label maps, and which labels each document's corpus annotates. A model of several corpora has
+the labels of all of them. A corpus that lacks a label says nothing about it (see
+`partial_labels.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ LabelMap = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Documents, and for each the labels of the model that its corpus annotates; the same by
-    corpus.
+    """Documents, and for each the labels of the model that its corpus annotates.
+
+    `labels_of_corpus` holds the annotated labels by corpus.
     """
 
     documents: list[Document]
@@ -36,12 +38,13 @@ class TrainingData:
 
     @property
     def digest(self) -> str:
-        """That of the documents under the model's labels."""
+        """The digest of the documents under the model's labels."""
         return digest_documents(self.documents)
 
     def told_apart(self, found: Iterable[Sequence[Span]]) -> list[list[Span]]:
-        """What was found in each document, without labels that its corpus does not annotate: of
-        those nobody knows whether they are right.
+        """The found spans of each document, only of labels that its corpus annotates.
+
+        For any other label nobody knows whether a span is right.
         """
         return [
             [span for span in spans if span.label in annotated]
@@ -53,8 +56,8 @@ class TrainingData:
 class CorpusMix:
     """Corpora such as `bc5cdr:FOLDER`, and the label maps of some of them.
 
-    `label_maps` go by form (`bc5cdr`) or, where two corpora have one form, by the whole
-    `FORM:PATH`. A corpus without one keeps its labels.
+    The keys of `label_maps` are forms (`bc5cdr`) or, where two corpora have the same form, whole
+    `FORM:PATH` specs. A corpus without a label map keeps its labels.
     """
 
     corpora: tuple[str, ...]
@@ -78,10 +81,13 @@ class CorpusMix:
         return "+".join(map(form_of, self.corpora))
 
     def read(self, parts: Sequence[str], trained: TrainingData | None = None) -> TrainingData:
-        """These parts of all corpora. A corpus annotates the labels that its map names, or those
-        that occur in these parts or in what was `trained` on.
+        """Reads these parts of all corpora.
 
-        Raises InputError as `read_corpus` does, and for labels that a map does not name.
+        A corpus annotates the labels that its map names. Without a map, it annotates the labels
+        that occur in these parts or in the data that was `trained` on.
+
+        Raises:
+            InputError: as `read_corpus` raises it, or a label occurs that a map does not name.
         """
         documents: list[Document] = []
         annotated: list[frozenset[str]] = []
@@ -106,10 +112,12 @@ def form_of(spec: str) -> str:
 
 
 def map_labels(documents: Sequence[Document], labels: LabelMap, name: str) -> list[Document]:
-    """The documents under other labels; mentions whose label becomes None are left out, and
-    relations with them.
+    """The documents under other labels.
 
-    Raises InputError where the map does not name a label that occurs.
+    Mentions whose label becomes None are left out, and so are all relations.
+
+    Raises:
+        InputError: the map does not name a label that occurs.
     """
     if unknown := sorted(set(labels_of(documents)) - set(labels)):
         raise InputError(
@@ -131,7 +139,8 @@ def _mapped(document: Document, labels: LabelMap) -> Document:
 def parse_label_maps(value: Any) -> dict[str, LabelMap]:
     """Checks what a file of label maps holds: corpus -> label -> label or null.
 
-    Raises InputError where it has another shape.
+    Raises:
+        InputError: the value has another shape.
     """
     if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
         raise InputError("a label map must name corpora, and for each its labels: FORM: {A: B}")

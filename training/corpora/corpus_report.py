@@ -1,6 +1,6 @@
 """What a corpus holds: counts of documents and annotations, and of what a user should look at.
 
-Counts and labels only, no text. Nothing is mended here.
+The report has counts and labels only, no text. It repairs nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from udfs.spans import Mention
 class CorpusReport:
     """Counts over documents.
 
-    `nested` mentions lie within another one (at the same place under another label too),
-    `overlapping` ones share characters with another and lie within none; both by outermost span.
-    `duplicates` repeat pieces and label of another. `misaligned` ones have a border between two
-    letters or digits, `padded` ones begin or end with white space. `behind_astral` ones stand
-    behind a character that is two UTF-16 code units: their offsets tell in which units a file
-    counts.
+    `nested` mentions lie within another one, or at the same place under another label.
+    `overlapping` mentions share characters with another one and lie within none. Both counts use
+    the outermost span of a mention. `duplicates` repeat the pieces and the label of another
+    mention. `misaligned` mentions have a border between two letters or digits, `padded`
+    ones begin or end with white space. `behind_astral` mentions end after a character that is two
+    UTF-16 code units: their offsets show in which units a file counts.
     """
 
     documents: int = 0
@@ -45,7 +45,7 @@ class CorpusReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; names sorted."""
-        # Not by asdict, which would count the pairs of a Counter.
+        # dataclasses.asdict would rebuild each Counter from its pairs and so count the pairs.
         values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
         return {
             name: dict(sorted(value.items())) if isinstance(value, Counter) else value
@@ -98,7 +98,7 @@ def _count_overlaps(report: CorpusReport, mentions: Sequence[Mention]) -> None:
     report.duplicates += len(mentions) - len(distinct)
     reach = -1
     for begin, end in sorted(_outermost(pieces for pieces, _ in distinct), key=_longest_first):
-        # What begins no later has been seen: the one that reaches farthest decides.
+        # All spans that begin earlier have been seen; the one that ends last decides.
         report.nested += end <= reach
         report.overlapping += begin < reach < end
         reach = max(reach, end)

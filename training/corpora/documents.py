@@ -1,8 +1,8 @@
-"""The form of an annotated corpus: documents, the mentions in them, and relations.
+"""Annotated documents in memory: their texts, the mentions in them, and relations.
 
-Owns what every reader gives and every writer takes, the order of annotations, the policies for
-discontinuous mentions, and the digest that names what a model was trained on. Knows no file form;
-those stand in `training/corpora/forms/`.
+Owns the type that every reader returns and every writer takes, the order of annotations, the
+policies for discontinuous mentions, and the digest that names what a model was trained on. Knows no
+file form; those stand in `training/corpora/forms/`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from dataclasses import dataclass, replace
 from udfs.errors import InputError
 from udfs.spans import ConceptRelation, Mention, Relation
 
-# What may be done with discontinuous mentions where one piece is needed.
+# Policies for discontinuous mentions where a mention must have one piece.
 REFUSE, COVER, PARTS_OF = "refuse", "cover", "parts"
 POLICIES = (REFUSE, COVER, PARTS_OF)
 
 
 @dataclass(frozen=True)
 class Document:
-    """One annotated text. Readers make it with `make_document`, which sees to the order.
+    """One annotated text. Readers make it with `make_document`, which sorts the annotations.
 
-    `spans` stand in order of begin, end and label, as annotated: they may overlap and repeat.
+    `spans` stand in order of begin, end and label. As in the annotation, they may overlap and
+    repeat.
     """
 
     doc_id: str
@@ -41,7 +42,10 @@ def make_document(
     relations: Iterable[Relation] = (),
     concept_relations: Iterable[ConceptRelation] = (),
 ) -> Document:
-    """A document in canonical order. Relations name places in `mentions` and are renumbered."""
+    """A document in canonical order.
+
+    Relations refer to mentions by their index in `mentions`; they are renumbered.
+    """
     order = sorted(range(len(mentions)), key=lambda place: _order_of(mentions[place]))
     place_of = {old: new for new, old in enumerate(order)}
     renumbered = (
@@ -58,7 +62,7 @@ def make_document(
 
 
 def _order_of(mention: Mention) -> tuple[object, ...]:
-    """Mentions that are equal in all this keep the order of the file."""
+    """The sort key of a mention; mentions with equal keys keep the order of the file."""
     return (
         *(mention.begin, mention.end, mention.label),
         *(mention.fragments, mention.attributes, mention.concept_ids),
@@ -66,7 +70,7 @@ def _order_of(mention: Mention) -> tuple[object, ...]:
 
 
 def join_pieces(pieces: Sequence[tuple[int, int]], label: str) -> Mention:
-    """A mention of pieces in text order, the one-piece form where there is only one."""
+    """A mention of pieces in text order; a single piece gives a mention without fragments."""
     fragments = tuple(pieces) if len(pieces) > 1 else ()
     return Mention(pieces[0][0], pieces[-1][1], label, fragments=fragments)
 
@@ -79,9 +83,12 @@ def discontinuous_mentions(documents: Iterable[Document]) -> int:
 def resolve_discontinuous(documents: Sequence[Document], policy: str) -> list[Document]:
     """The same documents with every mention in one piece.
 
-    `cover` takes the outermost span, so also the words between; `parts` makes each fragment a
-    mention of its own with the label, attributes and ids of the whole, and relations go to the
-    first; `refuse` raises InputError where there is a discontinuous mention.
+    `cover` takes the outermost span, which includes the words between the fragments. `parts` makes
+    each fragment a mention of its own, with the label, attributes and ids of the whole; relations
+    go to the first fragment. `refuse` allows no discontinuous mention.
+
+    Raises:
+        InputError: the policy is `refuse` and a mention is discontinuous.
     """
     count = discontinuous_mentions(documents)
     if count and policy == REFUSE:
@@ -109,8 +116,10 @@ def _in_one_piece(document: Document, policy: str) -> Document:
 
 
 def digest_documents(documents: Iterable[Document]) -> str:
-    """sha256 of ids, texts and spans in order: the same annotations give the same digest from
-    whatever form they were read. A span that is given twice counts once.
+    """sha256 of ids, texts and spans, in order.
+
+    The same annotations give the same digest, whatever form they were read from. A span that is
+    given twice counts once.
     """
     digest = hashlib.sha256()
     for document in documents:
@@ -126,7 +135,7 @@ def labels_of(documents: Iterable[Document]) -> list[str]:
 
 
 def with_labels(documents: Iterable[Document], labels: Sequence[str]) -> list[Document]:
-    """The documents with their mentions of these labels alone, and without relations.
+    """The documents with only their mentions of these labels, and without relations.
 
     Raises:
         InputError: no document has a mention of one of the labels.

@@ -1,7 +1,7 @@
 """Corpora by name: `FORM:PATH` → documents, and documents → `FORM:PATH`.
 
-Owns the table of forms, the parts of a corpus and where they lie, and that nothing is half written.
-What a file of a form looks like stands in `training/corpora/forms/`, what a document is in
+Owns the table of forms, the parts of a corpus and where they lie. Writes a corpus whole or not at
+all. What a file of a form looks like stands in `training/corpora/forms/`, what a document is in
 `training/corpora/documents.py`.
 """
 
@@ -45,7 +45,7 @@ _Writer = Callable[[Sequence[Document], Path], Losses]
 
 @dataclass(frozen=True)
 class Reading:
-    """Documents, and how often the reader met what it decoded or left out, by kind."""
+    """Documents, and counts by kind of what the reader decoded or left out."""
 
     documents: list[Document]
     met: Counter[str]
@@ -53,10 +53,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Form:
-    """How a form is read and, if it is, written.
+    """How a form is read and, if it can be written, how it is written.
 
-    `place` says what PATH is. `read` takes the path, a part or None for all, and a counter for what
-    it meets. `discontinuous` is what training and scoring make of such mentions.
+    `place` says what PATH is. `read` takes the path, a part (None: all of the corpus), and a
+    counter of what it decodes or leaves out. `discontinuous` is the policy of training and scoring
+    for discontinuous mentions.
     """
 
     place: str
@@ -73,13 +74,20 @@ def default_corpus() -> str:
 
 
 def read_corpus(spec: str, parts: Sequence[str]) -> list[Document]:
-    """The documents of `parts`, in their order, of a corpus such as `bc5cdr:FOLDER`, to train or
-    score on: every mention has one piece and is not empty.
+    """The documents of `parts`, in their order, to train or score on.
 
-    Those of `n2c2` reach from their first to their last character, as its own scorer is said to.
+    Every mention has one piece and is not empty. A discontinuous mention of `n2c2` becomes the span
+    from its first to its last character, which is said to be what the corpus's own scorer reads.
     `bc5cdr` takes the PubTator files (exact offsets) where the folder has them, else the tsv files;
-    `bc5cdr-tsv` takes the tsv files. Raises InputError for an unknown form, part, folder or file,
-    a broken line, or a mention that is discontinuous or empty.
+    `bc5cdr-tsv` takes the tsv files.
+
+    Args:
+        spec: the form and the path of the corpus, such as `bc5cdr:FOLDER`.
+        parts: one or more of `PARTS`.
+
+    Raises:
+        InputError: a form, part, folder or file is unknown, a line is broken, or a mention is
+            discontinuous or empty.
     """
     form, _ = _form_and_path(spec)
     unknown_parts = [part for part in parts if part not in PARTS]
@@ -93,11 +101,15 @@ def read_corpus(spec: str, parts: Sequence[str]) -> list[Document]:
 
 
 def read_part(spec: str, part: str | None = None) -> Reading:
-    """A part of a corpus as it is annotated, or all of it.
+    """Reads a part of a corpus as it is annotated, or all of it.
 
-    A form of one corpus knows where its parts lie, and takes all that are there for None. Of any
-    other, the parts of a folder are `train`, `devel` and `test` in it, folders or files with the
-    suffix of the form, and None is the path itself. Raises InputError as `read_corpus` does.
+    A form that belongs to one corpus knows where the parts lie; with None it reads all parts that
+    are there. With any other form, a part is a folder named `train`, `devel` or `test` below the
+    path, or a file of that name with the suffix of the form; with None it reads the path itself.
+
+    Raises:
+        InputError: a form, part, folder or file is unknown, a line is broken, or two documents have
+            the same id.
     """
     form, path = _form_and_path(spec)
     if not path.is_dir() and (FORMS[form].place == FOLDER or not path.exists()):
@@ -114,9 +126,11 @@ def read_part(spec: str, part: str | None = None) -> Reading:
 def write_corpus(spec: str, documents: Sequence[Document]) -> Losses:
     """Writes `FORM:PATH` and returns how much the form cannot hold, by kind.
 
-    Raises InputError where the form cannot be written, PATH exists, or a mention is discontinuous
-    and the form has only mentions in one piece (see `resolve_discontinuous`). PATH comes to be at
-    once, when all is written; only its owner can read it.
+    PATH appears only when all is written; only its owner can read it.
+
+    Raises:
+        InputError: the form cannot be written, PATH exists, or a mention is discontinuous and the
+            form holds only mentions in one piece (see `resolve_discontinuous`).
     """
     form, path = _form_and_path(spec)
     write = FORMS[form].write
@@ -153,7 +167,7 @@ def _known() -> str:
 
 
 def _from_part_files(locate: Callable[[Path, str], Path], read: _Reader) -> _PartReader:
-    """A corpus whose parts lie in certain files; None is all those that are there."""
+    """The reader of a corpus whose parts lie in known files; None reads all that are there."""
 
     def read_parts(folder: Path, part: str | None, met: Counter[str]) -> list[Document]:
         if part is not None:
@@ -167,7 +181,7 @@ def _from_part_files(locate: Callable[[Path, str], Path], read: _Reader) -> _Par
 
 
 def _from_path(read: _Reader, *suffixes: str) -> _PartReader:
-    """Anybody's corpus; its parts are folders, or files with one of the suffixes."""
+    """The reader of any corpus whose parts are folders, or files with one of the suffixes."""
 
     def read_parts(path: Path, part: str | None, met: Counter[str]) -> list[Document]:
         if part is None:
@@ -224,7 +238,8 @@ FORMS: dict[str, Form] = {
     "medmentions": Form(PATH, read_medmentions),
     "pubtator": Form(FILE, _from_path(read_pubtator, ".txt")),
     "brat": Form(FOLDER, _from_path(read_brat), write_brat, holds_discontinuous=True),
-    # Its scorer (track2-evaluate), as we remember it, reads first and last offset of a mention.
+    # The corpus's scorer (track2-evaluate), as we remember it, reads only the first and the last
+    # offset of a mention.
     "n2c2": Form(FOLDER, read_n2c2, discontinuous=COVER),
     "i2b2-2010": Form(FOLDER, _from_path(read_i2b2_2010)),
     "i2b2-2009": Form(FOLDER, _from_path(read_i2b2_2009)),

@@ -1,5 +1,6 @@
-"""Whether a model, or one that it learnt from, was trained on a part of a corpus, by the digests in
-its package.
+"""Whether a model, or one that it learnt from, was trained on a part of a corpus.
+
+The digests in the model's package tell.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ from udfs.package.model_package import ModelManifest
 
 
 def refuse_seen_part(manifest: ModelManifest, corpus: str, part: str) -> None:
-    """Raises InputError where the part, alone or with others of the corpus, is what the model, its
-    teachers or the package that it began as were trained on. Other data are not recognised.
+    """Refuses a part that the model, a teacher or the package that it started from has seen.
+
+    A part is recognised where it was the training data alone, or together with other whole parts of
+    the corpus. Other data are not recognised.
+
+    Raises:
+        InputError: one of these models was trained on the part.
     """
     documents = {}
     for name in PARTS:

@@ -12,8 +12,10 @@ from udfs.errors import InputError
 def read_terms(options: Sequence[str]) -> dict[str, list[str]]:
     """`["Chemical=drugs.txt", ...]` -> label -> its terms, each once, in the order of the files.
 
-    A term is a line; white space round it and empty lines are left out. Raises InputError where an
-    option is no LABEL=FILE, a file is not there, or it has no term.
+    Each line is a term; white space around it and empty lines are left out.
+
+    Raises:
+        InputError: an option is not LABEL=FILE, a file is missing, or it has no term.
     """
     terms: dict[str, dict[str, None]] = {}
     for option in options:
@@ -27,7 +29,11 @@ def read_terms(options: Sequence[str]) -> dict[str, list[str]]:
 
 
 def check_terms(terms: Mapping[str, Sequence[str]], labels: Sequence[str]) -> None:
-    """Raises InputError where there are terms of a label that the model does not have."""
+    """Refuses terms of a label that the model does not have.
+
+    Raises:
+        InputError: there are such terms.
+    """
     if unknown := sorted(set(terms) - set(labels)):
         raise InputError(
             f"there are terms of {', '.join(unknown)}, but the labels of the corpora are "

@@ -11,11 +11,15 @@ from udfs.errors import InputError
 
 
 def read_texts(paths: Sequence[Path], text_key: str, each_line: bool = False) -> list[str]:
-    """The texts of files: `.txt` is a text (with `each_line` each of its lines is one), `.jsonl`
-    has one in each record, both may be gzipped; a folder means the files of these kinds in it and
-    below it, by name.
+    """The texts of files.
 
-    Raises InputError where a path is neither, a record has no text, or there is no text at all.
+    A `.txt` file is one text (with `each_line`, each of its lines is one); a `.jsonl` file has one
+    text in each record. Both may be gzipped. A folder means all such files in it and below it, in
+    order of their names.
+
+    Raises:
+        InputError: a path is neither such a file nor a folder with some, a record has no text, or
+            there is no text at all.
     """
     files = [file for path in paths for file in _files(path)]
     texts = [text for file in files for text in _read(file, text_key, each_line)]

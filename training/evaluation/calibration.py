@@ -1,8 +1,8 @@
 """Whether a mention's score is the probability that the mention is right, and how to make it so.
 
-Right means strictly right: begin, end and label. Fits `udfs.decoding.score_calibration`, and
-measures with reliability bins of equal numbers of mentions. Knows spans and their scores; not what
-gave them.
+A mention is right when begin, end and label all equal gold's (strict). Fits the parameters of
+`udfs.decoding.score_calibration`, and measures with reliability bins of equal numbers of mentions.
+Knows spans and their scores, not which model gave them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from udfs.errors import InputError
 from udfs.spans import Span
 
 BINS = 15
-# A label with fewer predicted mentions than this shares its bias with others of that kind.
+# Labels with fewer predicted mentions than this share one bias.
 ENOUGH_MENTIONS = 50
-_STEPS, _SMALL = 100, 1e-9  # of Newton's method; it needs about 8
+_STEPS, _SMALL = 100, 1e-9  # Newton's method: most steps (it needs about 8), and its tolerance
 
 
 @dataclass(frozen=True)
 class MentionOutcomes:
-    """Every predicted mention as columns `(mentions,)`: score, whether it is right, label."""
+    """All predicted mentions as columns `(mentions,)`: score, whether it is right, label."""
 
     scores: NDArray[np.float64]
     right: NDArray[np.bool_]
@@ -39,14 +39,14 @@ class MentionOutcomes:
         return MentionOutcomes(self.scores[places], self.right[places], (label,) * len(places))
 
     def calibrated(self, calibration: ScoreCalibration) -> MentionOutcomes:
-        """The same mentions with other scores."""
+        """The same mentions with calibrated scores."""
         biases = np.array([calibration.biases.get(label, 0.0) for label in self.labels])
         return MentionOutcomes(calibration.apply(self.scores, biases), self.right, self.labels)
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Mentions of neighbouring scores: how many, their mean score, the share that is right."""
+    """Mentions with similar scores: how many, their mean score, the share that is right."""
 
     mentions: int
     mean_score: float
@@ -56,7 +56,7 @@ class ReliabilityBin:
 def mention_outcomes(
     gold: Sequence[Document], predicted: Sequence[Sequence[Span]]
 ) -> MentionOutcomes:
-    """What became of each prediction; `predicted[i]` are the spans found in `gold[i]`."""
+    """The outcome of each prediction; `predicted[i]` are the spans found in `gold[i]`."""
     rows = []
     for document, spans in zip(gold, predicted, strict=True):
         true = {(span.begin, span.end, span.label) for span in document.spans}
@@ -81,7 +81,7 @@ def reliability(outcomes: MentionOutcomes, bins: int = BINS) -> list[Reliability
 
 
 def expected_calibration_error(outcomes: MentionOutcomes, bins: int = BINS) -> float:
-    """Mean distance of score and share that is right over the bins, weighted by mentions."""
+    """The mean over all bins of |mean score - share right|, weighted by mentions."""
     parts = reliability(outcomes, bins)
     total = sum(part.mentions for part in parts)
     off = sum(part.mentions * abs(part.mean_score - part.share_right) for part in parts)
@@ -89,16 +89,19 @@ def expected_calibration_error(outcomes: MentionOutcomes, bins: int = BINS) -> f
 
 
 def brier_score(outcomes: MentionOutcomes) -> float:
-    """Mean square of score minus outcome: 0 is best, 0.25 is what a score of 0.5 has."""
+    """The mean square of score minus outcome: 0 is best, a constant score of 0.5 gives 0.25."""
     return float(np.mean((outcomes.scores - outcomes.right) ** 2)) if len(outcomes.labels) else 0.0
 
 
 def fit_calibration(outcomes: MentionOutcomes) -> ScoreCalibration:
-    """Temperature and biases with the greatest likelihood, of scores that are not calibrated.
+    """The temperature and biases of greatest likelihood, for scores that are not calibrated yet.
 
-    A logistic regression on the log-odds by Newton's method, with Platt's targets instead of 0 and
-    1, so that a label whose mentions are all right has a finite bias. Raises InputError where there
-    are too few mentions, or where higher scores are not more often right.
+    A logistic regression on the log-odds, fitted by Newton's method. It uses Platt's targets
+    instead of 0 and 1, so that a label whose mentions are all right has a finite bias.
+
+    Raises:
+        InputError: there are too few mentions, or mentions with higher scores are not more often
+            right.
     """
     if len(outcomes.labels) < ENOUGH_MENTIONS:
         raise InputError(
@@ -118,7 +121,7 @@ def fit_calibration(outcomes: MentionOutcomes) -> ScoreCalibration:
 
 
 def _groups(labels: Sequence[str]) -> tuple[NDArray[np.int64], dict[str, int]]:
-    """The number of each mention's group, and that of each label; rare labels are in one group."""
+    """The group number of each mention and of each label; all rare labels are in one group."""
     counts = Counter(labels)
     frequent = sorted(label for label in counts if counts[label] >= ENOUGH_MENTIONS)
     group_of = {label: number for number, label in enumerate(frequent)}

@@ -1,8 +1,7 @@
-"""What became of each gold mention and each prediction: right, wrong in label or border, missed,
-spurious.
+"""Pairs gold mentions with predictions: right, wrong in label or border, missed, spurious.
 
-Pairs them one to one: equal ones, then those with equal borders, then those of one label that
-overlap, then any that overlap, in text order. Knows no text.
+Pairs are one to one. Four rounds make them, each in text order: equal mentions, then mentions with
+equal borders, then overlapping mentions of one label, then any that overlap. Knows no text.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ NOTHING = "(none)"  # the label that a missed mention was given, and that a spur
 
 @dataclass(frozen=True)
 class Pairing:
-    """A gold mention, a prediction, or both, of the document at this place."""
+    """A gold mention, a prediction, or both; `document` is the index of their document."""
 
     document: int
     gold: Span | None
@@ -30,7 +29,7 @@ class Pairing:
 
     @property
     def kind(self) -> str:
-        """What is wrong with it."""
+        """Right, or what is wrong with the pair."""
         if self.gold is None or self.found is None:
             return MISSED if self.found is None else SPURIOUS
         same_label = self.gold.label == self.found.label
@@ -40,7 +39,7 @@ class Pairing:
 
     @property
     def labels(self) -> tuple[str, str]:
-        """Gold's label and that of the prediction."""
+        """The gold label and the predicted label; `NOTHING` where there is none."""
         return (
             NOTHING if self.gold is None else self.gold.label,
             NOTHING if self.found is None else self.found.label,
@@ -48,7 +47,7 @@ class Pairing:
 
 
 def pair_mentions(gold: Sequence[Document], predicted: Sequence[Sequence[Span]]) -> list[Pairing]:
-    """Every mention and every prediction of every document once, in text order."""
+    """Every gold mention and every prediction of every document once, in text order."""
     pairs: list[Pairing] = []
     for place, (document, spans) in enumerate(zip(gold, predicted, strict=True)):
         pairs += sorted(_pair(place, document.spans, spans), key=_begin)
@@ -56,7 +55,7 @@ def pair_mentions(gold: Sequence[Document], predicted: Sequence[Sequence[Span]])
 
 
 def confusion_counts(pairs: Iterable[Pairing]) -> Counter[tuple[str, str]]:
-    """How often a mention of one label was found as one of another, whatever its borders."""
+    """How often each gold label was found as each predicted label, whatever the borders."""
     return Counter(pair.labels for pair in pairs)
 
 

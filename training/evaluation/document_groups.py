@@ -2,7 +2,7 @@
 
 A corpus does not say what kind of note a document is, nor where its sections are. A JSON Lines file
 does: `{"note_id": "…", "note_type": "DS", "sections": [{"begin": 0, "end": 80, "name": "HPI"}]}`, a
-line for each document, with offsets in code points. A file of notes serves as it is for note types.
+line for each document, with offsets in code points. For note types a file of notes will do.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from udfs.spans import Span
 
 NOTE_TYPE, SECTION = "note_type", "section"
 GROUPINGS = (NOTE_TYPE, SECTION)
-UNKNOWN = "(none)"  # of a document without a note type, or what stands outside all sections
+UNKNOWN = "(none)"  # the group of documents without a note type, or mentions outside all sections
 
 
 @dataclass(frozen=True)
 class Group:
-    """Documents with what of them belongs together."""
+    """Documents with only those gold mentions and predictions that belong to the group."""
 
     name: str
     documents: list[Document]
@@ -34,7 +34,9 @@ class Group:
 def read_group_file(path: Path, documents: Sequence[Document]) -> dict[str, dict[str, Any]]:
     """The lines of the file that are about these documents, by document id.
 
-    Raises InputError where a line is no such object, or no line is about any of the documents.
+    Raises:
+        InputError: the file cannot be read, a line is not such an object, or no line is about any
+            of the documents.
     """
     wanted = {document.doc_id for document in documents}
     found = {}
@@ -77,7 +79,7 @@ def group_documents(
 ) -> list[Group]:
     """Groups by `note_type` or `section`, in order of their names.
 
-    A mention is in the section that it begins in; the first counts where sections overlap.
+    A mention belongs to the section in which it begins; where sections overlap, to the first.
     """
     groups: dict[str, Group] = {}
     for document, spans in zip(documents, predicted, strict=True):

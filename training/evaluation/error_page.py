@@ -1,7 +1,7 @@
 """A page of what a model got wrong: the confusion of labels, and examples in their context.
 
-The page holds text of the documents. It is for its owner's eyes (mode 0600), fetches nothing, runs
-nothing, and says at its top what it holds.
+The page holds text of the documents. Only its owner can read the file (mode 0600). It loads nothing
+and runs no script, and a warning at its top says what it holds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WARNING = (
 def write_error_page(
     path: Path, title: str, documents: Sequence[Document], predicted: Sequence[Sequence[Span]]
 ) -> None:
-    """Writes the page at once, in place of an older one; only its owner can read it."""
+    """Writes the whole page in one step, replacing an older one; only its owner can read it."""
     page = render_error_page(title, documents, predicted)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
@@ -56,7 +56,7 @@ def write_error_page(
 def render_error_page(
     title: str, documents: Sequence[Document], predicted: Sequence[Sequence[Span]]
 ) -> str:
-    """The page; everything that is not ours is escaped."""
+    """The page as HTML; all text from documents and labels is escaped."""
     pairs = pair_mentions(documents, predicted)
     kinds = Counter(pair.kind for pair in pairs)
     parts = [_HEAD, f"<h1>{escape(title)}</h1>\n", _WARNING, _confusion(pairs)]
@@ -92,7 +92,7 @@ def _confusion(pairs: Sequence[Pairing]) -> str:
 
 
 def _spread(pairs: Sequence[Pairing]) -> Sequence[Pairing]:
-    """At most `EXAMPLES` of them, from all over the corpus."""
+    """At most `EXAMPLES` of these pairs, spread evenly over the corpus."""
     step = max(len(pairs) / EXAMPLES, 1)
     return [pairs[int(number * step)] for number in range(min(len(pairs), EXAMPLES))]
 

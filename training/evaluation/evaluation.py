@@ -1,7 +1,7 @@
-"""All that is measured of a model on annotated documents: every measure with intervals, and how far
-its scores are from probabilities.
+"""An evaluation: every measure with intervals, and how far scores are from probabilities.
 
-Owns what is measured together and its form in JSON. Knows nothing of models, files and terminals.
+Owns which figures are measured together and their form in JSON. Knows nothing of models, files and
+terminals.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Measured:
     intervals: Counts
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Label → score → value and interval, rounded to what 10,000 mentions can tell apart."""
+        """Label → score → value and interval, to four digits: 10,000 mentions resolve no more."""
         return {
             row: {
                 name: {
@@ -55,14 +55,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured: each measure by name, and what became of each predicted mention."""
+    """The results: each measure by name, and the outcome of each predicted mention."""
 
     measures: dict[str, Measured]
     outcomes: MentionOutcomes
 
     @property
     def strict(self) -> Scores:
-        """What a package records."""
+        """The strict scores, which a package records."""
         return strict_scores(self.measures[STRICT].counts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,20 +79,20 @@ def evaluate(
     predicted: Sequence[Sequence[Span]],
     resamples: int = RESAMPLES,
 ) -> Evaluation:
-    """Every measure of `predicted[i]`, the spans found in `documents[i]`, with 95 % intervals."""
+    """Every measure with 95 % intervals; `predicted[i]` are the spans found in `documents[i]`."""
     counted = count_matches(documents, predicted)
     measures = {name: measured(counts, resamples) for name, counts in counted.items()}
     return Evaluation(measures, mention_outcomes(documents, predicted))
 
 
 def measured(counts: MatchCounts, resamples: int = RESAMPLES) -> Measured:
-    """Scores and intervals of counts."""
+    """The scores and intervals of these counts."""
     scores = precision_recall_f1(*counts.totals())
     return Measured(counts, scores, score_intervals(counts, resamples))
 
 
 def calibration_figures(outcomes: MentionOutcomes) -> dict[str, float]:
-    """How near scores are to probabilities: 0 is best for both errors."""
+    """How near scores are to probabilities; 0 is best for the first two, which are errors."""
     mean_score, share_right = (
         (float(outcomes.scores.mean()), float(outcomes.right.mean()))
         if outcomes.labels

@@ -1,6 +1,6 @@
-"""Bootstrap intervals of scores: documents are drawn with replacement, since the mentions of one
-document are not independent of each other.
+"""Bootstrap intervals of scores, from documents drawn with replacement.
 
+Documents are drawn and not mentions, since the mentions of one document are not independent.
 Percentile intervals over `RESAMPLES` draws from a fixed seed. Differences of two models are paired:
 both are judged on the same draw.
 """
@@ -34,9 +34,9 @@ def f1_difference(
     level: float = LEVEL,
     seed: int = SEED,
 ) -> NDArray[np.float64]:
-    """`(rows, 3)`: F1 of the second minus that of the first, and the ends of its interval.
+    """`(rows, 3)`: F1 of the second minus F1 of the first, and both ends of its interval.
 
-    Both count the same documents and rows.
+    Both must count the same documents and rows.
     """
     draws = _draws(len(first.points), resamples, seed)
     differences = (_resampled(second, draws) - _resampled(first, draws))[..., 2:]

@@ -1,19 +1,19 @@
-"""How predictions are held against gold, each way as counts of every document.
+"""The measures that compare predictions with gold; each gives counts for every document.
 
 strict, exact, partial, type
-    nervaluate's four: begin, end and label equal; begin and end equal; any overlap, half a point
-    where the borders differ; any overlap, the label equal. nervaluate asks of an overlap that it
-    covers 1 % of the gold mention.
+    nervaluate's four. strict: begin, end and label are equal. exact: begin and end are equal.
+    partial: any overlap, with half a point where the borders differ. type: any overlap with an
+    equal label. nervaluate requires that an overlap covers 1 % of the gold mention.
 lenient
-    the one of the n2c2 2018 evaluation, which Med7 reports: an overlap of one character with gold
-    of the same label. Of predictions that find a mention again only the first counts, for or
-    against.
+    The measure of the n2c2 2018 evaluation, which Med7 reports: an overlap of one character with
+    gold of the same label. Where several predictions find the same mention, only the first counts;
+    the others are neither right nor wrong.
 seqeval
-    mentions as IOB2 tags of tokens (those of `forms/tools/conll_writer.py`), sentence by sentence:
-    what papers report that score tokens. Of mentions that overlap only the first has tags.
+    Mentions as IOB2 tags of tokens (those of `forms/tools/conll_writer.py`), sentence by sentence,
+    as in papers that score tokens. Where mentions overlap, only the first one has tags.
 
-Counts of documents, not scores: intervals, groups and differences are made of them. How spans came
-to be is not known here.
+The results are counts of documents and not scores, since intervals, groups and differences need
+counts. Does not know what found the spans.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _Match = Callable[[list[Key], list[Key]], tuple[float, int, int]]
 class MatchCounts:
     """Points, gold and predicted mentions, each `(documents, rows)`; rows are labels, then overall.
 
-    A point is a prediction that counts as right, half of it one that is half right.
+    A prediction that counts as right is one point; one that is half right is half a point.
     """
 
     rows: tuple[str, ...]
@@ -74,7 +74,7 @@ class MatchCounts:
 
 
 def precision_recall_f1(points: Counts, gold: Counts, predicted: Counts) -> Counts:
-    """The three scores, as a new last axis; 0 where there is nothing to divide by."""
+    """The three scores, as a new last axis; a score with a denominator of 0 is 0."""
     pairs = ((points, predicted), (points, gold), (2 * points, gold + predicted))
     scores = [np.divide(a, b, out=np.zeros(a.shape), where=b > 0) for a, b in pairs]
     return np.stack(scores, axis=-1)
@@ -88,8 +88,11 @@ def count_matches(
 ) -> dict[str, MatchCounts]:
     """The counts of each measure; `predicted[i]` are the spans found in `gold[i]`.
 
-    There is a row for each label of either and for each of `labels`. A span given twice counts
-    once. Raises InputError where documents and predictions differ in number.
+    There is a row for each label of gold or predictions, for each of `labels`, and for `overall`. A
+    span given twice counts once.
+
+    Raises:
+        InputError: the numbers of documents and predictions differ.
     """
     if len(gold) != len(predicted):
         raise InputError(
@@ -133,8 +136,9 @@ def _count(
 
 def _by_nervaluate(strategy: EvaluationStrategy) -> _Match:
     def match(gold: list[Key], found: list[Key]) -> tuple[float, int, int]:
-        # A prediction that merely overlaps a gold mention uses it up: those that are right go
-        # first, then those whose borders are.
+        # nervaluate goes through the predictions in order, and one that only overlaps a gold
+        # mention uses that mention up. So those that are right come first, then those with the
+        # right borders.
         right, borders = set(gold), {key[:2] for key in gold}
         found = sorted(found, key=lambda key: (key not in right, key[:2] not in borders, key))
         result, _ = strategy.evaluate([*map(_entity, gold)], [*map(_entity, found)], [])
@@ -161,7 +165,7 @@ def _lenient(gold: list[Key], found: list[Key]) -> tuple[float, int, int]:
 
 
 def _as_tokens(text: str, gold: list[Key], found: list[Key]) -> tuple[list[Key], list[Key]]:
-    """The mentions that seqeval reads from the tags of both sides; borders count tokens."""
+    """The mentions that seqeval reads from the tags of gold and predictions, in token offsets."""
     sentences = sentence_tokens(text)
     words = [word for sentence in sentences for word in sentence]
 

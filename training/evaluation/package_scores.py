@@ -13,8 +13,10 @@ from udfs.classifiers.model_loading import load_classifier
 def score_package(
     folder: Path, scored: Mapping[str, TrainingData], threads: int
 ) -> dict[str, Scores]:
-    """The scores of a package on each part, in float32 on the CPU. What a corpus does not annotate
-    is neither right nor wrong.
+    """The scores of a package on each part, in float32 on the CPU.
+
+    Predictions of labels that a document's corpus does not annotate count neither as right nor as
+    wrong.
     """
     classifier = load_classifier(folder, device="cpu", precision="float32", threads=threads)
     return {

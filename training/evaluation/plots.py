@@ -29,7 +29,7 @@ def write_plots(folder: Path, evaluation: Evaluation) -> list[Path]:
 
 
 def reliability_figure(curves: dict[str, MentionOutcomes]) -> Figure:
-    """Share of mentions that are right against their score, a curve for each name."""
+    """The share of right mentions plotted against their score, a curve for each name."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--")
@@ -54,7 +54,7 @@ def f1_figure(evaluation: Evaluation) -> Figure:
     for offset, name in zip((-0.1, 0.1), _SHOWN, strict=True):
         one = evaluation.measures[name]
         f1, ends = one.scores[:, 2], one.intervals[:, 2]
-        # A draw's quantiles can lie on one side of the score itself.
+        # Both ends of a bootstrap interval can lie on the same side of the score.
         bars = [(f1 - ends[:, 0]).clip(0), (ends[:, 1] - f1).clip(0)]
         places = [place + offset for place in range(len(f1))]
         axes.errorbar(places, f1, yerr=bars, fmt="o", capsize=4, label=name)

@@ -1,8 +1,8 @@
 """Strict entity scores: a prediction counts when begin, end and label all equal gold's.
 
-Owns the scores that training watches and packages record; `training/evaluation/measures.py` does
-the counting, in this way and others. Knows nothing of how spans came to be, except in
-`predict_documents`, which goes the production path.
+Owns the scores that training watches and packages record; `training/evaluation/measures.py` counts
+the matches, for this measure and others. Does not know what found the spans, except in
+`predict_documents`, which runs the production path.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from udfs.spans import Classifier, Span
 
 @dataclass(frozen=True)
 class LabelScore:
-    """Scores in [0, 1] of one label, and the counts that they come from."""
+    """Scores in [0, 1] of one label, and the counts from which they are computed."""
 
     precision: float
     recall: float
@@ -47,7 +47,7 @@ class Scores:
         return {**self.labels, OVERALL: self.overall}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON, rounded to what 10,000 mentions can tell apart."""
+        """Plain numbers for JSON, to four digits: 10,000 mentions resolve no more."""
         return {
             name: {
                 key: round(value, 4) if isinstance(value, float) else value
@@ -63,7 +63,7 @@ def score_documents(gold: Sequence[Document], predicted: Sequence[Sequence[Span]
 
 
 def strict_scores(counts: MatchCounts) -> Scores:
-    """The scores that the strict counts of documents add up to."""
+    """The scores over all documents, from their strict counts."""
     points, golds, founds = counts.totals()
     measured = precision_recall_f1(points, golds, founds)
     rows = {}

@@ -1,8 +1,9 @@
-"""The words of which invented discharge summaries are made; all of them invented here.
+"""The words of the invented discharge summaries; all of them were invented here.
 
-Data only. In a sentence `{Drug}` is a mention with that label and a drug of the list, `{Reason.2}`
-belongs to the second drug, and a name in small letters is filled and not annotated. The same
-problems are reasons, side effects and neither, so that only the words around them tell.
+Data only. In a sentence, `{Drug}` stands for a drug of the list and becomes a mention with that
+label. `{Reason.2}` belongs to the second drug. A slot in lower case is filled and not annotated.
+The same problems occur as reasons, as side effects and as neither, so that only the context tells
+which they are.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ AMOUNTS = _items("""
 """)
 UNITS = ("mg", "mg", "mg", "mcg", "mEq", "unit/mL", "%", "gram", "mg/mL", "mcg/hr")
 
-# Sentences of the course in hospital; each is a mixture of what is annotated and what is not.
+# Sentences of the course in hospital; each mixes annotated mentions with words that are not.
 COURSE = _lines("""
     He was started on {Drug} {Strength} {Route} {Frequency} for {Reason}.
     {problem}: she was continued on her home {Drug} and {Drug.2}.
@@ -131,7 +132,7 @@ ALLERGIES = _lines("""
     No known drug allergies
     {Drug}, nuts
 """)
-# One line of a list of medications; how often each comes.
+# Lines of a list of medications.
 ADMISSION_ITEMS = _lines("""
     {Drug} {Strength} {Frequency}
     {Drug} {Strength} {Route} {Frequency}

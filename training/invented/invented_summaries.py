@@ -1,8 +1,8 @@
 """Invented discharge summaries annotated as n2c2 2018 track 2 is, in any number, from a seed.
 
 Owns how a summary is put together and where its mentions and relations stand; its words are in
-`invented_phrases.py`. Knows nothing of files. Lines are broken near column 76 as in MIMIC, so
-mentions have line breaks in them, and some mentions are discontinuous.
+`invented_phrases.py`. Knows nothing of files. Lines are wrapped near column 76 as in MIMIC, so some
+mentions contain a line break. Some mentions are discontinuous.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from training.invented import invented_phrases as phrases
 from udfs.spans import Mention, Relation
 
 LABELS = ("ADE", "Dosage", "Drug", "Duration", "Form", "Frequency", "Reason", "Route", "Strength")
-FIRST_ID = 900_001  # of six digits, as those of the corpus, which begin with 1
+FIRST_ID = 900_001  # ids of the corpus have six digits too, but begin with 1
 WRAP_AT = 76
-TYPO_SHARE = 0.04  # of the drugs
+TYPO_SHARE = 0.04  # chance of a typo in a drug's name of more than five characters
 
 _SLOT = re.compile(r"\{([A-Za-z_]+)(?:\.([0-9]))?\}")
 
 
 def invent_summaries(number: int, seed: int, first_id: int = FIRST_ID) -> list[Document]:
-    """So many annotated summaries; each depends on the seed and its own number alone."""
+    """`number` annotated summaries; each depends only on the seed and its own id."""
     return [_summary(first_id + place, seed) for place in range(number)]
 
 
@@ -39,7 +39,10 @@ class _Draft:
     relations: list[Relation] = field(default_factory=list)
 
     def say(self, sentence: str) -> None:
-        """Adds a sentence with its slots filled; mentions of one drug's number are related."""
+        """Adds a sentence with its slots filled.
+
+        Each mention is related to the drug whose slot has the same number.
+        """
         heads: list[tuple[int, str, str]] = []  # place in `mentions`, label, number of its drug
         drugs: dict[str, int] = {}
         at = 0
@@ -66,7 +69,7 @@ class _Draft:
         ]
 
     def wrapped_since(self, begin: int) -> None:
-        """Breaks the long lines from an offset on: spaces become line feeds, so no offset moves."""
+        """Wraps long lines from an offset on: spaces become line feeds, so no offset moves."""
         lines: list[str] = []
         for line in self.text[begin:].split("\n"):
             rest = line
@@ -82,7 +85,7 @@ _Marked = list[tuple[str, list[tuple[int, int]]]]
 
 
 def _fill(name: str, rng: random.Random) -> tuple[str, _Marked]:
-    """The text of a slot, and its mentions: label and pieces, relative to it."""
+    """The text of a slot, and its mentions: label and pieces, with offsets in that text."""
     if name == "coordinated":
         first, second = rng.choice((("potassium", "magnesium"), ("calcium", "magnesium")))
         salt = rng.choice(("chloride", "citrate", "carbonate"))
@@ -160,7 +163,7 @@ def _summary(number: int, seed: int) -> Document:
 
 
 def _sections(rng: random.Random) -> Iterator[tuple[str, list[str], str]]:
-    """Heading, sentences, and what stands between them."""
+    """Heading, sentences, and the separator between sentences."""
 
     def some(of: Sequence[str], least: int, most: int) -> list[str]:
         return [rng.choice(of) for _ in range(rng.randint(least, most))]

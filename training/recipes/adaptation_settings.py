@@ -14,7 +14,10 @@ from udfs.package.model_families import FAMILIES
 
 @dataclass(frozen=True)
 class AdaptationSettings:
-    """The command line is made from these; the limits that a recipe has too are the recipe's."""
+    """The settings, which become flags of the command line.
+
+    `schedule` makes a recipe of them, and so checks the settings that a recipe has too.
+    """
 
     epochs: int = setting(1, "passes over the text")
     learning_rate: float = setting(1e-4, "peak learning rate")
@@ -46,7 +49,7 @@ class AdaptationSettings:
 
 @dataclass(frozen=True)
 class NewEncoder:
-    """The shape of an encoder that starts from random weights; the command line is made from it."""
+    """The shape of an encoder that starts from random weights; its fields become flags."""
 
     family: str
     layers: int = setting(4, "layers (in ALBERT one layer, so many times)")

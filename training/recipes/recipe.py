@@ -1,8 +1,7 @@
-"""Every setting of a training run, with its meaning and its limits; the command line is made from
-it.
+"""Every setting of a training run, with its meaning and its limits.
 
-Owns the recommended recipe (the defaults). Imports no torch, so that wrong settings are refused at
-once.
+The fields become flags of the command line. Owns the recommended recipe (the defaults). Imports no
+torch, so that wrong settings are refused at once.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
 
 def setting(default: Any, meaning: str) -> Any:
-    """A field of a recipe, which becomes a flag of the command line."""
+    """A field of a recipe with its default; `meaning` becomes the help of its flag."""
     return field(default=default, metadata={"meaning": meaning})
 
 
@@ -24,7 +23,7 @@ def setting(default: Any, meaning: str) -> Any:
 class Recipe:
     """Every setting of a training run.
 
-    The defaults are the recommended recipe; DECISIONS.md has the runs behind them.
+    The defaults are the recommended recipe; docs/decisions/models.md has the runs behind them.
     """
 
     epochs: int = setting(5, "passes over the training parts")
@@ -124,7 +123,11 @@ class Recipe:
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """`keep_layers` as numbers. Raises InputError where they are none."""
+        """`keep_layers` as numbers.
+
+        Raises:
+            InputError: something in it is not a number from 0 on.
+        """
         try:
             numbers = tuple(int(number) for number in self.keep_layers.split(",") if number)
         except ValueError:

@@ -8,7 +8,7 @@ from training.recipes.recipe import Recipe
 
 
 def schedule_factor(done: float, recipe: Recipe) -> float:
-    """What the peak learning rate is multiplied by when the fraction `done` of the run is over."""
+    """The factor on the peak learning rate after the fraction `done` of the run."""
     if done < recipe.warmup:
         return max(done, 1e-3) / recipe.warmup
     left = (1 - done) / (1 - recipe.warmup)

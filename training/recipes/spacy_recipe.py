@@ -1,4 +1,4 @@
-"""Every setting of a training with spaCy, and the configuration that spaCy makes of them.
+"""Every setting of a training with spaCy, and the spaCy configuration made from them.
 
 The defaults are those of spaCy's own quickstart for CPUs. spaCy is not imported, so that wrong
 settings are refused at once.
@@ -54,8 +54,9 @@ class SpacyRecipe:
 def training_config(
     recipe: SpacyRecipe, train: Path, devel: Path, vectors: Path | None
 ) -> dict[str, Any]:
-    """The configuration of a recogniser: `train` and `devel` are DocBins, `vectors` a folder of
-    spaCy's that has some.
+    """The configuration of spaCy for a recogniser.
+
+    `train` and `devel` are DocBins. `vectors` is a folder of a spaCy pipeline with word vectors.
     """
     return {
         "nlp": {"lang": "en", "pipeline": ["ner"], "batch_size": 1000},

@@ -1,4 +1,4 @@
-"""What a training is asked for, and which requests contradict themselves.
+"""The request for a training, and the checks that refuse contradictory requests.
 
 Imports no torch, so that a wrong request is refused at once.
 """
@@ -13,17 +13,18 @@ from training.corpora.corpus_mix import CorpusMix, LabelMap
 from udfs.errors import InputError
 from udfs.package.model_package import NAME_RULE, is_name
 
-JUDGED_PART = "devel"  # by its F1 the best epoch and the best seed are chosen; never by test's
+JUDGED_PART = "devel"  # its F1 chooses the best epoch and the best seed; test's F1 never does
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
     """What to train, on what, and where the package goes. `base_model` None: the installed one.
 
-    `checkpoint_steps` is how many steps lie between two checkpoints inside an epoch (0: none do);
-    there is one after each epoch anyway. `resume` goes on from the last one, if there is one.
-    `teachers` are model packages, `unlabelled` texts on which they alone say what is right; `terms`
-    are names by label, of a dictionary say, that mentions may be replaced by.
+    `checkpoint_steps` is the number of steps between two checkpoints inside an epoch (0: no
+    checkpoints there); each epoch ends with a checkpoint anyway. `resume` continues from the last
+    checkpoint, if there is one. `teachers` are model packages; `unlabelled` are texts without
+    annotations, on which only the teachers say what is right. `terms` are names by label, for
+    example of a dictionary, that may replace mentions in training.
     """
 
     corpora: tuple[str, ...]
@@ -66,7 +67,14 @@ class TrainingRequest:
         return CorpusMix(self.corpora, self.label_maps)
 
     def check_judged(self, why: str) -> None:
-        """Raises InputError where the part is not scored by which a choice is made."""
+        """Refuses a request that does not score `JUDGED_PART`, whose F1 makes a choice.
+
+        Args:
+            why: what chooses by that F1, for the message.
+
+        Raises:
+            InputError: `JUDGED_PART` is not among the scored parts.
+        """
         if JUDGED_PART not in self.score_parts:
             raise InputError(
                 f"{why} chooses by the F1 on {JUDGED_PART}: give --score-parts {JUDGED_PART}, and "

@@ -1,8 +1,7 @@
-"""What is kept of a run, of training or of a promotion: an MLflow run with parameters, curves,
-scores and the model.
+"""The MLflow run of a training or a promotion: parameters, curves, scores and the model.
 
 Only numbers, settings and the files of the package are logged, never the text of a document. Where
-it goes is `training/tracking/mlflow_store.py`'s.
+they are stored, `training/tracking/mlflow_store.py` decides.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from training.tracking.mlflow_store import (
     tracking_faults,
 )
 
-FLUSH_AT = 10  # points that wait at most, so that a run that dies leaves its curve
+FLUSH_AT = 10  # most points that wait to be sent: a run that dies loses only these
 
 
 class ExperimentLog:
     """One run of an experiment; a context manager that closes it as finished or failed.
 
-    `parent_run_id` is that of the run of which this is a part. `run_id` names a run of a training
-    that was killed and goes on; where the store does not know it, there is a new one.
+    `parent_run_id` is the id of the run that this one is a part of. `run_id` is the run of a killed
+    training that is resumed; where the store does not know it, a new run is made.
     """
 
     def __init__(
@@ -49,8 +48,8 @@ class ExperimentLog:
         with tracking_faults(f"experiment {experiment}"):
             found = self._client.get_experiment_by_name(experiment)
         if found is None:
-            # Of our own store we say where artifacts go: MLflow would take mlruns/ in the current
-            # folder.
+            # For our own store we name the folder for artifacts: MLflow would use mlruns/ in the
+            # current folder.
             experiment_id = self._client.create_experiment(
                 experiment, artifact_location=own_artifacts()
             )
@@ -81,7 +80,7 @@ class ExperimentLog:
         return run_id
 
     def log_metric(self, name: str, value: float, step: int) -> None:
-        """Keeps one point of a curve; it is sent with the next `flush`."""
+        """Adds one point of a curve; it is sent with the next `flush`."""
         name = re.sub(r"[^\w./ -]", "_", name)  # MLflow refuses other characters
         self._waiting.append((name, float(value), int(time.time() * 1000), step))
         if len(self._waiting) >= FLUSH_AT:
@@ -95,7 +94,7 @@ class ExperimentLog:
         self.flush()
 
     def log_package(self, folder: Path) -> str:
-        """Keeps the package as a model of MLflow; returns where, for the registry."""
+        """Logs the package as a model of MLflow; returns its address, for the registry."""
         with tempfile.TemporaryDirectory(prefix="clinspan-model-") as scratch:
             write_mlflow_model(folder, Path(scratch) / MODEL)
             self.log_files(Path(scratch) / MODEL, MODEL)
@@ -107,7 +106,7 @@ class ExperimentLog:
         self._client.log_artifacts(self.run_id, str(folder), place)
 
     def flush(self) -> None:
-        """Sends what waits."""
+        """Sends the points that wait."""
         from mlflow.entities import Metric
 
         if self._waiting:

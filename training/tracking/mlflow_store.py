@@ -1,8 +1,8 @@
 """Where MLflow keeps runs and models, and how it is asked.
 
-Owns that MLflow does not phone home, that a server which is away is known in seconds and not in
-minutes, and where the store of our own lies. No global run or address of MLflow's is set, so that a
-caller's own MLflow session is left alone.
+Owns where our own store lies. Turns off MLflow's telemetry, and makes calls to a server that is
+down fail in seconds and not in minutes. Sets no global run or address of MLflow, so that a caller's
+own MLflow session is left alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 STORE = Path("build/mlflow")  # below the current folder, unless MLFLOW_TRACKING_URI says otherwise
-# MLflow reads them when it is imported or when it asks. Its own defaults are 7 tries of 120 s.
+# MLflow reads these when it is imported or when it sends a request. By default it makes 7 tries of
+# 120 s each.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -37,22 +38,23 @@ class TrackingError(ClinspanError):
 
 
 def tracking_address() -> str:
-    """$MLFLOW_TRACKING_URI, else the address of our own store, whether that is there or not."""
+    """$MLFLOW_TRACKING_URI, else the address of our own store, which need not exist."""
     own = f"sqlite:///{(STORE / 'mlflow.db').resolve()}"
     return os.environ.get("MLFLOW_TRACKING_URI") or own
 
 
 def own_artifacts() -> str | None:
-    """Where artifacts of our own store go; None: the address says so itself."""
+    """Where artifacts of our own store go; None where MLFLOW_TRACKING_URI names another store."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return None
     return (STORE.resolve() / "artifacts").as_uri()
 
 
 def open_client(make_store: bool = True) -> MlflowClient:
-    """A client of what `tracking_address` names.
+    """A client of the store at `tracking_address`.
 
-    Raises InputError where our own store is to be asked, is not there, and `make_store` is false.
+    Raises:
+        InputError: the address is our own store, which does not exist, and `make_store` is false.
     """
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         if not make_store and not (STORE / "mlflow.db").is_file():
@@ -72,7 +74,12 @@ def open_client(make_store: bool = True) -> MlflowClient:
 
 @contextmanager
 def tracking_faults(what: str) -> Iterator[None]:
-    """Errors of MLflow as ours: InputError where there is no `what`, else TrackingError."""
+    """Turns errors of MLflow into ours.
+
+    Raises:
+        InputError: MLflow has no `what`.
+        TrackingError: MLflow fails in any other way.
+    """
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,7 +1,7 @@
 """The registry: names, versions and aliases of models, and a version's package as a local folder.
 
-`models:/NAME@ALIAS` and `models:/NAME/VERSION` become one fixed version, whose package is checked
-by its digests before it is used. Knows nothing of scores and gates.
+An address `models:/NAME@ALIAS` or `models:/NAME/VERSION` becomes one fixed version. Its package is
+checked by its digests before it is used. Knows nothing of scores and gates.
 """
 
 from __future__ import annotations
@@ -45,16 +45,20 @@ class RegisteredPackage:
 
     @property
     def address(self) -> str:
-        """With the version, never an alias."""
+        """The address with the version, never an alias."""
         return f"{SCHEME}{self.name}/{self.version}"
 
 
 def fetch_package(address: str) -> RegisteredPackage:
     """The version that an address means now, and its package.
 
-    Files that the registry keeps on this machine are used in place, others are kept in the user's
-    cache. Raises InputError where the address is none or names nothing, ModelPackageError where the
-    package is altered, TrackingError where the registry cannot be asked.
+    Files that the registry keeps on this machine are used in place; others are downloaded into the
+    user's cache.
+
+    Raises:
+        InputError: the address is malformed, or the registry has no such model.
+        ModelPackageError: the package was altered.
+        TrackingError: the registry cannot be asked.
     """
     parts = _parts(address)
     client = open_client(make_store=False)
@@ -78,9 +82,10 @@ def _parts(address: str) -> re.Match[str]:
 
 
 def find_champion(client: MlflowClient, name: str, alias: str) -> RegisteredPackage | None:
-    """The version that the alias stands at; None where there is no such model or alias.
+    """The version that the alias points to; None where there is no such model or alias.
 
-    Raises InputError where name or alias are not fit for an address.
+    Raises:
+        InputError: the name or the alias is not valid in an address.
     """
     _parts(f"{SCHEME}{name}@{alias}")
     with tracking_faults("registry of models"):
@@ -93,7 +98,7 @@ def find_champion(client: MlflowClient, name: str, alias: str) -> RegisteredPack
 def register_version(
     client: MlflowClient, name: str, source: str, run_id: str | None, manifest: ModelManifest
 ) -> str:
-    """Makes a new version of the artifacts at `source`; returns its number."""
+    """Registers the artifacts at `source` as a new version; returns its number."""
     with tracking_faults(f"registry for model {name}"):
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
@@ -103,7 +108,7 @@ def register_version(
 
 
 def move_alias(client: MlflowClient, name: str, alias: str, version: str) -> None:
-    """Sets the alias to a version; whoever resolves it from now on gets that one."""
+    """Points the alias at a version; from now on the alias resolves to it."""
     with tracking_faults(f"model {name}"):
         client.set_registered_model_alias(name, alias, version)
 
@@ -128,7 +133,7 @@ def _local_folder(source: str) -> Path | None:
 
 
 def _download(found: ModelVersion, source: str) -> Path:
-    """The version's artifacts in the user's cache, fetched once, whole or not at all."""
+    """The version's artifacts in the user's cache, downloaded once, whole or not at all."""
     from mlflow.artifacts import download_artifacts
 
     identity = "\x1f".join((tracking_address(), found.name, str(found.version), source))
@@ -145,11 +150,11 @@ def _download(found: ModelVersion, source: str) -> Path:
                 dst_path=str(draft),
                 tracking_uri=tracking_address(),
             )
-        load_manifest(find_package(Path(fetched)))  # what is not whole is not kept
+        load_manifest(find_package(Path(fetched)))  # raises, so that a damaged package is not kept
         try:
             Path(fetched).rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process has fetched it meanwhile
+            if not folder.is_dir():  # if it is there, another process has fetched it meanwhile
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)

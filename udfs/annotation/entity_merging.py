@@ -1,6 +1,7 @@
 """Predictions of one note's windows → mentions in the note.
 
-Windows are disjoint and a mention never crosses one, so merging is projection plus three rules:
+Windows are disjoint and a mention never crosses their borders, so merging adds each window's
+offset to its spans and applies three rules:
 
 1. A mention without a letter or a digit is dropped (a bullet, a blank of underscores).
 2. A mention that lies inside a de-identification blank (`[**…**]`) is dropped: nobody wrote it.
@@ -38,8 +39,8 @@ def merge_mentions(text: str, windows: Sequence[ScoredWindow]) -> list[Span]:
     """The mentions of a note, with offsets in the note.
 
     Raises:
-        ValueError: a span does not fit its window, or a window the text: the prediction belongs
-            to another text.
+        ValueError: a span does not fit its window, or a window does not fit the text: the
+            prediction belongs to another text.
     """
     blanks = [match.span() for match in _BLANK.finditer(text)] if "[**" in text else []
     found = {
@@ -70,6 +71,9 @@ def _is_written(text: str, span: Span) -> bool:
 
 
 def _is_inside(span: Span, blanks: Sequence[tuple[int, int]]) -> bool:
-    """`blanks` are disjoint and in order: only the last that begins before can hold the span."""
+    """Whether one of `blanks` holds the span.
+
+    They are disjoint and in order, so only the last one that begins no later can hold it.
+    """
     i = bisect_right(blanks, span.begin, key=itemgetter(0)) - 1
     return i >= 0 and span.end <= blanks[i][1]

@@ -1,8 +1,8 @@
 """One note and its predictions → its entity rows: the production path for one note, in Python.
 
 Spark runs exactly this on every note, training scores exactly this, and a test proves that the
-two agree. What is done with the mentions of a note is the list `STEPS`, each a function from
-mentions to mentions. It knows no Spark and no model.
+two agree. The list `STEPS` says what is done with the mentions of a note; each step is a function
+from mentions to mentions. The module knows no Spark and no model.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def score_windows(text: str, classifier: Classifier) -> list[ScoredWindow]:
 def place_predictions(
     text: str, windows: Sequence[tuple[int, int]], predictions: Mapping[str, WindowPrediction]
 ) -> list[ScoredWindow]:
-    """Each window of a text with the prediction for what stands in it."""
+    """Each window of a text with the prediction for the window's own text."""
     return [
         ScoredWindow(begin, end, p.spans, p.wordpieces, p.unread_characters)
         for begin, end in windows

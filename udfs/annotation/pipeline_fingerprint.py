@@ -1,4 +1,4 @@
-"""What makes two runs give the same entity rows: one hash over model, rules and filters."""
+"""One hash over all that decides the entity rows of a run: model, rules and filters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULE_VERSIONS: Mapping[str, int] = {
     "segmentation": SEGMENTATION_VERSION,
     "annotation": ANNOTATION_VERSION,
 }
-# `model` is the key of the model's fingerprint already.
+# The key `model` is taken: it holds the model's fingerprint.
 _KEYS = {"model": "model_name"}
 
 
@@ -35,7 +35,7 @@ def pipeline_fingerprint(model_fingerprint: str, annotation: AnnotationSettings)
 
 
 def _plain(value: object) -> object:
-    """A value of a setting as JSON has it, without an order of its own."""
+    """The value of a setting in a form that JSON can hold; a set becomes a sorted list."""
     if isinstance(value, frozenset):
         return sorted(value)
     return dict(value) if isinstance(value, Mapping) else value

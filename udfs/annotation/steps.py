@@ -10,10 +10,11 @@ from udfs.spans import Mention
 
 @dataclass(frozen=True, slots=True)
 class AnnotationSettings:
-    """What changes the entity rows of a note without any new inference.
+    """Settings that change the entity rows of a note without any new inference.
 
-    `model` is the name that stands in the rows; `entity_types` maps a label in lower case to
-    the common vocabulary; `labels` keeps only these (None: all); `min_score` is in [0, 1].
+    `model` is the name that is written into the rows. `entity_types` maps a label in lower case to
+    the common vocabulary. `labels` are the only labels that are kept (None: all). `min_score` is in
+    [0, 1].
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""The engine alone, and what the processor could do at best: the bound for all speeds.
+"""Measures the engine alone and the best that the processor can do: the bound for all speeds.
 
 For the benchmark only: nothing of the product imports it.
 """
@@ -17,15 +17,15 @@ from udfs.network.tokenization import SPECIAL_TOKENS, WindowTokenizer
 from udfs.package.encoder_config import EncoderConfig
 from udfs.package.model_package import CONFIG, TOKENIZER
 
-# The shape of a layer's largest product over a batch of 4,096 word-pieces.
+# Rows of the measured product: a layer's largest product, over a batch of 4,096 word-pieces.
 ROWS = 4096
 SECONDS = 2.0
-# Windows that a worker sorts at a time, as the settings have it.
+# Windows that a worker sorts at a time, as in the settings.
 BUFFER_WINDOWS = 4096
 
 
 def flops_per_wordpiece(config: EncoderConfig, length: float, labels: int) -> float:
-    """Floating-point operations of one word-piece in a window of so many, products only.
+    """Floating-point operations of one word-piece in a window of `length`, matrix products only.
 
     Args:
         config: of the network.
@@ -71,7 +71,7 @@ def measure_engine(folder: Path, windows: Sequence[str], threads: int) -> dict[s
     Returns:
         `seconds`, `wordpieces` and `tokenizing_seconds` of the windows, and the bound:
         `flops` a second of a matrix product, `flops_per_wordpiece`, and `bound`, the
-        word-pieces a second if products were all.
+        word-pieces a second if only products took time.
     """
     classifier = TokenClassifier.load(folder, device="cpu", threads=threads)
     classifier.predict(windows[:BUFFER_WINDOWS])  # warm

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 Finder = Callable[[Sequence[str]], list[list[dict[str, Any]]]]
-# As most people write it.
+# The batch size that most people write.
 PLAIN_BATCH = 16
 # Word-pieces that two pieces of a long note share, and the most in one.
 STRIDE = 32
@@ -37,8 +37,10 @@ def plain_finder(folder: str, threads: int) -> Finder:
 
 @cache
 def tuned_finder(folder: str, threads: int, batch_size: int) -> Finder:
-    """The same in bfloat16 where the processor has it, with texts of like length side by side, and
-    whole words: as most people write it, a mention may be a few word-pieces of a word.
+    """The same pipeline, tuned: bfloat16, texts sorted by length, and mentions of whole words.
+
+    It uses bfloat16 where the processor has it. As most people write the pipeline, a mention may be
+    a few word-pieces of a word.
 
     Args:
         folder: the model package, which opens in transformers.

@@ -1,7 +1,7 @@
-"""Invented notes in any number: every line decided by a seed, the note's number and the line's.
+"""Invented notes in any number; a seed, the note's number and the line's number decide a line.
 
 For soaks and benchmarks: what is copied, and how often, is known. The sentences are plausible and
-mean nothing. Each is a paragraph of one sentence, so it becomes exactly one window.
+mean nothing. Each line is a paragraph of one sentence, so it becomes exactly one window.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 LINES = 6
-# A copied line comes from one of so many notes before.
+# A copied line comes from one of this many notes before.
 REACH = 20_000
 DAY_SECONDS = 86_400
 
@@ -35,7 +35,7 @@ nephrolithiasis neuropathy obesity osteoarthritis osteoporosis pancreatitis peri
 psoriasis pyelonephritis sarcoidosis seizure sepsis sinusitis stroke syncope thrombocytopenia
 thrombosis tonsillitis tuberculosis urticaria vasculitis vertigo
 """)
-# Each has some 10⁹ forms, so that two new sentences of a million notes are hardly ever the same.
+# Each has some 10⁹ forms, so two new sentences of a million notes are hardly ever the same.
 _SENTENCES = (
     "Started {drug} {dose} mg on {date} for {disease}, pulse {pulse}.",
     "Known {disease} since {date}, takes {drug} {dose} mg daily.",
@@ -46,7 +46,7 @@ _SENTENCES = (
 
 @dataclass(frozen=True, slots=True)
 class InventedNote:
-    """A note, stored so many `seconds` after the midnight at which the first day begins."""
+    """A note, stored `seconds` after the midnight at which the first day begins."""
 
     note_id: str
     subject_id: int
@@ -57,8 +57,10 @@ class InventedNote:
 
 @dataclass(frozen=True, slots=True)
 class NotePlan:
-    """`notes` of `days` equal days; `copied` (0 to 1, not 1) is the share of lines that are
-    taken over from an earlier note.
+    """How many notes there are, over how many days, and how much they copy.
+
+    Each of the `days` has equally many of the `notes`. `copied` is the share of lines that are
+    taken over from an earlier note: at least 0 and below 1.
     """
 
     notes: int
@@ -67,7 +69,7 @@ class NotePlan:
     seed: int = 0
 
     def note(self, number: int) -> InventedNote:
-        """The note of a number from 0 on; the same whoever asks, and in whatever order."""
+        """The note of a number from 0 on; always the same, whatever was asked for before."""
         draws = self._draws(number, LINES)
         place = number * self.days * DAY_SECONDS // self.notes
         return InventedNote(
@@ -79,7 +81,7 @@ class NotePlan:
         )
 
     def line(self, number: int, line: int) -> str:
-        """A line of a note: a new sentence, or that of an earlier note."""
+        """A line of a note: a new sentence, or a line of an earlier note."""
         while True:
             draws = self._draws(number, line)
             is_copied = draws.below(1_000_000) < self.copied * 1_000_000
@@ -93,7 +95,7 @@ class NotePlan:
 
 
 class _Draws:
-    """Numbers out of one large one."""
+    """Draws small numbers from one large number."""
 
     def __init__(self, number: int) -> None:
         self._rest = number

@@ -1,9 +1,9 @@
 """Finds the windows that kill or hang the model, and lets all others pass.
 
-Owns a child process that holds the model and gets the windows in small chunks: a chunk whose child
-dies, raises or exceeds its time is halved until the one window that does it is left. The parent
-holds no model, so it outlives whatever happens to the child. It costs speed, so only a repeated
-attempt of a task works like this. It knows nothing of Spark, models or notes.
+Owns a child process that holds the model and gets the windows in small chunks. If the child dies,
+raises or exceeds its time on a chunk, the chunk is halved until only the window that causes it is
+left. The parent holds no model, so it survives whatever happens to the child. This costs speed, so
+only a repeated attempt of a task works like this. It knows nothing of Spark, models or notes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from udfs.errors import ClinspanError, PredictionError
 from udfs.spans import Classifier, WindowFailure, WindowPrediction
 
 CHUNK_WINDOWS = 64
-# More than this in one task is no matter of single windows: the model or the machine is broken.
+# If more windows than this fail in one task, the model or the machine is broken, not the windows.
 MOST_FAILURES = 20
-# A long window takes longer; the slowest engine measured reads 4,000 characters a second.
+# The time limit of a chunk grows with its characters at this rate. The slowest engine measured
+# reads 4,000 characters a second.
 CHARACTERS_PER_SECOND = 500
 LOADING_SECONDS = 600
-# A child that hangs after its parent was killed ends itself so much later than its parent would.
+# A child that hangs after its parent was killed ends itself this long after the time limit at which
+# the parent would have ended it.
 GRACE_SECONDS = 60
 READY = "ready"
 
@@ -33,7 +35,7 @@ class IsolatedClassifier:
 
     Args:
         load: makes the classifier in the child, where it is imported by name.
-        seconds: how long a chunk may take, beyond what its length explains.
+        seconds: how long a chunk may take, besides the time that its length allows.
     """
 
     def __init__(self, load: Callable[[], Classifier], seconds: float) -> None:
@@ -53,8 +55,8 @@ class IsolatedClassifier:
         """One prediction or failure for each window text, in order.
 
         Raises:
-            PredictionError: the model cannot be loaded, or so many windows fail that no window can
-                be the cause.
+            PredictionError: the model cannot be loaded, or so many windows fail that the cause
+                must be the model or the machine.
         """
         results: list[WindowPrediction | WindowFailure] = []
         for begin in range(0, len(texts), CHUNK_WINDOWS):
@@ -92,15 +94,15 @@ class IsolatedClassifier:
         return answer
 
     def _start(self) -> Connection:
-        # A new process, not a fork: neither CUDA nor a pool of threads survives being forked, and
-        # an earlier task may have left a model in this process.
+        # A new process, not a fork: neither CUDA nor a pool of threads survives a fork, and an
+        # earlier task may have left a model in this process.
         context = multiprocessing.get_context("spawn")
         self._pipe, far_end = context.Pipe()
         self._child = context.Process(target=_serve, args=(self._load, far_end), daemon=True)
         self._child.start()
-        far_end.close()  # or the child's death would not be seen
+        far_end.close()  # else nobody would notice that the child died
         try:
-            # Loading is not the fault of any window.
+            # If loading fails, no window is the cause.
             said = self._pipe.recv() if self._pipe.poll(LOADING_SECONDS) else "it took too long"
         except (EOFError, OSError):
             said = "its process died"

@@ -1,7 +1,8 @@
 """Model package → classifier, whichever kind the package is of.
 
-Owns the choice by the manifest's `kind` and what a worker keeps loaded. What a kind needs (torch,
-spaCy) is imported with the first package of that kind, so a worker needs no more than its model.
+Owns the choice by the manifest's `kind`, and what a worker keeps loaded. The library of a kind
+(torch, spaCy) is imported with the first package of that kind, so a worker needs only the library
+of its own model.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class PackageClassifier(Protocol):
 
     @property
     def parameters(self) -> int:
-        """How many numbers its weights are."""
+        """How many numbers its weights hold."""
         ...
 
     def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
@@ -48,7 +49,7 @@ class PackageClassifier(Protocol):
 
 
 def check_package(folder: Path) -> ModelPackage:
-    """A package that this release can run, its files digested, without loading its weights.
+    """Checks a package without loading its weights: its files, and that this release can run it.
 
     Raises:
         ModelPackageError: the package is missing, altered or of another architecture.
@@ -59,7 +60,11 @@ def check_package(folder: Path) -> ModelPackage:
 
 
 def check_architecture(package: ModelPackage) -> None:
-    """Raises ModelPackageError if this release cannot run the package."""
+    """Checks that this release can run a package.
+
+    Raises:
+        ModelPackageError: the package is of another architecture.
+    """
     config = SpacyConfig if package.manifest.kind == SPACY else EncoderConfig
     config.from_file(package.folder / CONFIG)
 
@@ -75,7 +80,7 @@ def load_classifier(
 
     Raises:
         ModelPackageError: the package is not usable.
-        InputError: `device` is none that the package runs on.
+        InputError: the package cannot run on `device`.
     """
     if read_manifest(folder).kind == SPACY:  # the classifier checks the files
         from udfs.classifiers.spacy_classifier import SpacyClassifier
@@ -87,7 +92,8 @@ def load_classifier(
 
 
 _LOADED: dict[tuple[str, str, str], PackageClassifier] = {}
-# A worker loads one model at a time: who needs it waits for the thread that began with it ahead.
+# A worker loads one model at a time: a thread that needs a model waits for the thread that
+# `load_ahead` started.
 _LOADING = threading.Lock()
 
 
@@ -99,7 +105,7 @@ def load_once(
     threads: int,
     tokens_per_batch: int,
 ) -> PackageClassifier:
-    """The classifier of this process for one model on one device: a worker outlives its tasks.
+    """The classifier of this process for one model on one device; later tasks get the same.
 
     Raises:
         ModelPackageError: the package is not usable, or is not the one with this fingerprint.
@@ -113,22 +119,22 @@ def load_once(
                     f"the model package at {folder} is not the one that the driver read: put the "
                     "same package at the same place on every machine"
                 )
-            # A worker that goes on with another model, or on another GPU, need not keep the last
-            # one, nor the memory on a GPU that is another worker's now.
+            # A worker that goes on with another model or on another GPU drops its last classifier.
+            # It also frees the memory on the old GPU, which may be another worker's now.
             _LOADED.clear()
             if (torch := sys.modules.get("torch")) is not None:
                 torch.cuda.empty_cache()
             _LOADED[wanted] = classifier
-        # Here, too, where it was loaded ahead: torch counts threads for each thread that asks.
+        # Also needed after `load_ahead`: torch's number of threads holds only for the thread that
+        # sets it, and another thread loaded the model.
         _LOADED[wanted].use(threads, tokens_per_batch)
         return _LOADED[wanted]
 
 
 def load_ahead(load: Callable[[], object]) -> None:
-    """Begins to load a model in a thread of this worker, which does other work meanwhile.
+    """Begins to load a model in a thread, while the worker does other work.
 
-    An error is told to nobody: `load_once` tries again when the model is needed, and says then
-    what is in the way.
+    Errors are not reported here: when the model is needed, `load_once` tries again and raises them.
 
     Args:
         load: calls `load_once`.

@@ -1,7 +1,7 @@
 """A package of spaCy's kind → callable: window texts in, labelled spans out, as spaCy finds them.
 
-Its `config.json` is checked against a list before spaCy sees it (`spacy_config`), its weights
-are MessagePack, and nothing in the package is run. spaCy gives no probabilities: every score is 1.
+Its `config.json` is checked against a list before spaCy sees it (`spacy_config`). Its weights are
+MessagePack, and no code in the package is run. spaCy gives no probabilities: every score is 1.
 It knows nothing of notes, tables or Spark.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-# Of clinical English; only the size of batches depends on it.
+# In clinical English; only the size of batches depends on it.
 CHARACTERS_PER_TOKEN = 4
 
 
@@ -57,7 +57,7 @@ class SpacyClassifier:
         nlp = build_pipeline(config)
         try:
             nlp.from_bytes((folder / PIPELINE).read_bytes(), exclude=["config.cfg", "strings"])
-        except Exception as error:  # of spaCy, thinc and srsly, each its own
+        except Exception as error:  # spaCy, thinc and srsly raise their own
             raise ModelPackageError(
                 f"{folder}: {PIPELINE} does not fit {CONFIG} ({type(error).__name__}); spaCy here "
                 "may be older than the one that wrote it, or the package is damaged"
@@ -72,7 +72,7 @@ class SpacyClassifier:
 
     @property
     def parameters(self) -> int:
-        """How many numbers its weights and word vectors are."""
+        """How many numbers its weights and word vectors hold."""
         models = [c.model for _, c in self._nlp.pipeline if hasattr(c, "model")]
         # A layer that two components share counts once.
         nodes = {node.id: node for model in models for node in model.walk()}.values()
@@ -80,7 +80,7 @@ class SpacyClassifier:
         return int(sum(sizes) + self._nlp.vocab.vectors.data.size)
 
     def use(self, threads: int, tokens_per_batch: int) -> None:
-        """Sets the size of batches; spaCy works on one thread whatever is asked."""
+        """Sets the size of batches; spaCy works on one thread, whatever `threads` says."""
         self.tokens_per_batch = tokens_per_batch
 
     def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
@@ -88,7 +88,7 @@ class SpacyClassifier:
         answers: list[WindowPrediction] = []
         for batch in _batches(texts, self.tokens_per_batch * CHARACTERS_PER_TOKEN):
             watchdog.beat()
-            # Without a zone the vocabulary keeps every word that this process ever reads.
+            # Without a memory zone the vocabulary keeps every word that this process ever reads.
             with self._nlp.memory_zone():
                 docs = self._nlp.pipe(batch, batch_size=len(batch))
                 answers += [self._prediction(doc) for doc in docs]
@@ -98,12 +98,12 @@ class SpacyClassifier:
         spans = tuple(
             Span(e.start_char, e.end_char, self._names.get(e.label_, e.label_)) for e in doc.ents
         )
-        # A word that it has never seen is read by its prefix, suffix and shape: none is unread.
+        # spaCy reads a word that it has never seen by its prefix, suffix and shape: none is unread.
         return WindowPrediction(spans, wordpieces=len(doc), unread_characters=0)
 
 
 def build_pipeline(config: SpacyConfig) -> Language:
-    """The pipeline that a checked configuration describes, its weights not yet loaded.
+    """The pipeline that a checked configuration describes, without its weights.
 
     Raises:
         InputError: spaCy is not installed.
@@ -119,10 +119,10 @@ def build_pipeline(config: SpacyConfig) -> Language:
     plain: dict[str, Any] = {"nlp": dict(config.nlp), "components": dict(config.components)}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they speak of spaCy's own command line
-            # It changes what it is given.
+            warnings.simplefilter("ignore")  # they are about spaCy's own command line
+            # `from_config` changes its argument.
             return get_lang_class(config.nlp["lang"]).from_config(deepcopy(plain), auto_fill=True)
-    except Exception as error:  # confection's and pydantic's quote whole sections
+    except Exception as error:  # confection and pydantic quote whole sections in theirs
         raise ModelPackageError(
             f"spaCy refuses the configuration of this pipeline ({type(error).__name__}): it was "
             "made by another release of spaCy, or is damaged"
@@ -130,14 +130,14 @@ def build_pipeline(config: SpacyConfig) -> Language:
 
 
 def entity_labels(nlp: Language, config: SpacyConfig) -> tuple[str, ...]:
-    """The labels of all its recognisers under their new names, sorted."""
+    """The labels of all recognisers in a pipeline, under their new names, sorted."""
     names = [name for name, part in config.components.items() if part["factory"] == NER]
     labels = {label for name in names for label in nlp.get_pipe(name).labels}  # type: ignore[attr-defined]  # a Pipe has them
     return tuple(sorted({config.names.get(label, label) for label in labels}))
 
 
 def _batches(texts: Sequence[str], characters: int) -> Iterator[list[str]]:
-    """Texts in order, in batches of about so many characters, one text at least."""
+    """Texts in order, in batches of at most `characters`; a longer text is a batch of its own."""
     batch: list[str] = []
     held = 0
     for text in texts:

@@ -1,8 +1,8 @@
 """Model package → callable: window texts in, labelled spans out.
 
 Owns how many word-pieces a batch holds, and how logits become spans. It knows nothing of notes,
-tables or Spark; `packing.py` puts windows end to end, `devices.py` chooses where and in which
-precision it runs, `span_decoding.py` makes mentions with scores of probabilities.
+tables or Spark. `packing.py` puts windows end to end, `devices.py` chooses the device and the
+precision, and `span_decoding.py` turns probabilities into mentions with scores.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from udfs.package.model_package import CONFIG, TOKENIZER, WEIGHTS, ModelManifest
 from udfs.spans import Span, WindowPrediction
 
 NO_LIMIT = np.iinfo(np.int32).max
-# On a CPU the heap's holes are given back after so many batches: 0.1 s in 5.5 s of one layer.
+# On a CPU, free memory in the heap is given back each time this many batches are done. That costs
+# 0.1 s in 5.5 s of a model of one layer.
 BATCHES_PER_TRIM = 4
 
 
@@ -47,7 +48,7 @@ class TokenClassifier:
         self._tokenizer = tokenizer
         self._encoder = encoder
         self.tokens_per_batch = tokens_per_batch
-        # A batch for which memory was short is halved, and so are all later ones.
+        # Most word-pieces that memory allows in a batch: half of the last batch that did not fit.
         self._fits = NO_LIMIT
         self._batches = 0
 
@@ -100,7 +101,7 @@ class TokenClassifier:
 
     @property
     def parameters(self) -> int:
-        """How many numbers its weights are."""
+        """How many numbers its weights hold."""
         return self._encoder.parameters
 
     def predict(self, texts: Sequence[str]) -> list[WindowPrediction]:
@@ -127,7 +128,7 @@ class TokenClassifier:
     ) -> NDArray[np.float32]:
         """`(words, labels)`: the scores of each word's first piece, which decides for the word.
 
-        `first_pieces` are their places if windows were put end to end.
+        `first_pieces` are the positions of these pieces in all windows put end to end.
         """
         packed = pack_windows(
             windows,
@@ -203,7 +204,7 @@ def _words(windows: list[EncodedWindow], starts: NDArray[np.int64]) -> _Words:
     starts_window = np.ones(len(window), dtype=bool)
     starts_window[1:] = window[1:] != window[:-1]
     begin = np.concatenate([w.word_begins for w in windows])
-    # A word that is the last of its window has no follower that its marks could belong to.
+    # No word follows the last one of a window, so nothing limits its combining marks.
     following = np.where(starts_window[1:], NO_LIMIT, begin[1:])
     return _Words(
         first_piece=np.concatenate([w.first_pieces for w in windows]) + starts[:-1][window],

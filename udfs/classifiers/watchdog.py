@@ -1,8 +1,8 @@
-"""Ends a worker that does not come back: a model that hangs must cost minutes, not the night.
+"""Ends a worker that hangs: a model that hangs must cost minutes, not the night.
 
-Owns one timer of this process, wound up again before every unit of work (a forward pass). When it
-runs out, the process writes where each of its threads stands (frames, no values) to stderr and
-exits, and Spark tries the task again. It does not know what the work is.
+Owns one timer for this process, which is restarted before every unit of work (a forward pass). When
+it runs out, the process writes where each of its threads stands (frames, no values) to stderr and
+exits. Spark then tries the task again. The module does not know what the work is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Timer:
 
 @contextmanager
 def watching(seconds: float) -> Iterator[None]:
-    """While this lasts, more than `seconds` between two calls of `beat` end the process."""
+    """In this context, the process ends if `beat` is not called for `seconds`."""
     _Timer.seconds = seconds
     beat()
     try:
@@ -32,16 +32,16 @@ def watching(seconds: float) -> Iterator[None]:
 
 
 def beat() -> None:
-    """Winds the timer up again, where one is going."""
+    """Restarts the timer, if one is running."""
     if _Timer.seconds is not None:
         faulthandler.dump_traceback_later(_Timer.seconds, exit=True)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedClassifier:
-    """A classifier whose every step may take so many seconds.
+    """A classifier whose process ends if one of its steps takes longer than `seconds`.
 
-    The time between two calls is not counted: then Spark is at work, and may be slow.
+    The time between two calls of `predict` does not count: Spark is at work then, and may be slow.
     """
 
     classifier: Classifier

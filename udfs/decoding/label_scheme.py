@@ -4,16 +4,16 @@ Our own models have BIO tags; models of others BILOU, BIOES (`E-` is `L-`, `S-` 
 plain labels. Repair rules (those of the CoNLL-2000 evaluation script, and seqeval's default mode):
 
 1. `B-X` and `U-X` always start a mention.
-2. `L-X` and `U-X` end theirs: whatever follows starts another.
+2. `L-X` and `U-X` end their mention: whatever follows starts another.
 3. `I-X` and `L-X` right after `B-X` or `I-X` continue that mention.
 4. `I-X` and `L-X` after `O`, at the start of a sequence, after an ended mention or after a
    tag of another label start one.
 5. `O` ends the mention before it.
 6. A plain label is an `I-`: neighbouring words of one label are one mention.
 
-A model of ours needs no repair: where words' best tags are impossible in a row, the most probable
-possible ones are taken (`VITERBI`, see `tag_paths`). Models of others may mean what the rules
-say.
+A model of ours needs no repair: where the best tags of single words are impossible in a row, the
+most probable possible sequence is taken (`VITERBI`, see `tag_paths`). For models of others that is
+not the default: their tags may mean what the rules say.
 
 It knows nothing of text, tokenizers or models: words are pairs of offsets, tags are numbers.
 """
@@ -33,7 +33,7 @@ IntArray = NDArray[np.int64]
 
 
 BIO, BILOU, PLAIN = "bio", "bilou", "plain"
-# Scheme → its prefixes: whether such a tag starts a mention, and whether it ends one.
+# Scheme → its prefixes → (whether such a tag starts a mention, whether it ends one).
 _PREFIXES = {
     BIO: {"B-": (True, False), "I-": (False, False)},
     BILOU: {
@@ -47,16 +47,16 @@ _PREFIXES = {
     PLAIN: {"": (False, False)},
 }
 SCHEMES = tuple(_PREFIXES)
-# How the tags of words are chosen: each the most probable, or together, so that no I- lacks its B-.
+# How tags are chosen: the best of each word, or the best sequence in which no I- lacks its B-.
 ARGMAX, VITERBI = "argmax", "viterbi"
 DECODINGS = (ARGMAX, VITERBI)
 
 
 def find_scheme(tags: Sequence[str]) -> str:
-    """The scheme that some tags are of.
+    """The scheme to which some tags belong.
 
     Raises:
-        ValueError: some have a prefix and others none.
+        ValueError: some tags have a prefix and others have none.
     """
     named = [tag for tag in tags if tag != "O"]
     for scheme in (BIO, BILOU):
@@ -82,7 +82,8 @@ class LabelScheme:
         decoding: `argmax`, or for BIO tags `viterbi`.
 
     Raises:
-        ValueError: a tag is none of the scheme, or one stands twice.
+        ValueError: the scheme or the decoding is unknown, a tag is not one of the scheme, a tag
+            stands twice, or `O` is missing.
     """
 
     def __init__(self, tags: Sequence[str], scheme: str = BIO, decoding: str = ARGMAX) -> None:

@@ -1,10 +1,10 @@
 """Score of a mention → probability that the mention is right: begin, end and label.
 
-A softmax judges each word by itself, and knows nothing of whether both ends of a mention are where
-an annotator would set them, so the score is too sure. The log-odds are divided by a temperature
-(Guo et al. 2017) and moved by a number of the label's own (Platt 1999). Both are fitted by
-`training.evaluation.calibration`; spans and labels never change by them, nor the order of the
-scores of one label.
+A softmax judges each word by itself. It does not know whether both ends of a mention are where an
+annotator would set them, so the score is overconfident. The log-odds are divided by a temperature
+(Guo et al. 2017) and shifted by a bias of the label (Platt 1999). Both are fitted by
+`training.evaluation.calibration`. They change neither spans nor labels, nor the order of the scores
+of one label.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def log_odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def calibration_fault(raw: object, labels: Sequence[str]) -> str | None:
-    """Why this JSON value is no calibration of a model with these labels; None: it is one."""
+    """Why this JSON value is no calibration of a model with these labels; None if it is one."""
     if not isinstance(raw, Mapping) or set(raw) - {"temperature", "biases"}:
         return "'calibration' is not an object of temperature and biases"
     biases = raw.get("biases", {})

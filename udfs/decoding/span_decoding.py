@@ -1,9 +1,9 @@
-"""Scores of words → mentions with scores: the same for every engine, whatever computed them.
+"""Scores of words → mentions with scores, in the same way for every engine.
 
 Score of a mention: the mean over its words of the summed probabilities of the label's tags, such
-as P(B-label) + P(I-label), each word judged by its first word-piece. It lies in [0, 1]; where the
-model has a calibration, that makes it a probability (`score_calibration`). It knows arrays and
-one rule of Unicode; texts, tokenizers and models are others' business.
+as P(B-label) + P(I-label); a word is judged by its first word-piece. The score lies in [0, 1]. If
+the model has a calibration, that turns it into a probability (`score_calibration`). The module
+knows arrays and one rule of Unicode, but no notes, tokenizers or models.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def find_mentions(
         scheme: the tags, in the order of the columns.
         probabilities: `(words, tags)`.
         starts_window: `(words,)` true where a word is the first of its window.
-        calibration: what is done with the scores.
+        calibration: turns the scores into probabilities.
     """
     found = scheme.decode(scheme.choose(probabilities, starts_window), starts_window)
     by_label = np.stack(
@@ -56,7 +56,7 @@ def find_mentions(
     means = _means(by_label, found.first, found.last)
     biases = np.array([calibration.biases.get(label, 0.0) for label in scheme.entity_labels])
     score = calibration.apply(means[np.arange(len(found.label)), found.label], biases[found.label])
-    # What a table stores is what a filter sees: scores are 32-bit there.
+    # Scores are 32-bit in tables, so a filter must see the 32-bit value.
     return ScoredMentions(found.first, found.last, found.label, score.astype(np.float32))
 
 
@@ -68,7 +68,7 @@ def _means(values: NDArray[np.float64], first: IntArray, last: IntArray) -> NDAr
 
 
 def over_marks(text: str, end: int, limit: int) -> int:
-    """The end of a word with the combining marks after it, which no word-piece covers."""
+    """The end of a word, moved over the combining marks after it; no word-piece covers those."""
     limit = min(limit, len(text))
     while end < limit and unicodedata.category(text[end]).startswith("M"):
         end += 1

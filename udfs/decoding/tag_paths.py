@@ -1,9 +1,9 @@
 """The most probable sequence of tags among those that are possible (Viterbi).
 
-A word's best tag alone may be impossible beside its neighbours', such as an inner tag after none.
-Words are taken to be independent but for what may follow what, so a sequence whose best tags are
-possible keeps them, and only the others are searched. It knows arrays: no labels, no text. Source:
-Viterbi 1967, doi:10.1109/TIT.1967.1054010.
+The best tag of a single word may be impossible beside those of its neighbours, such as `I-` after
+`O`. Words are taken to be independent, except for which tag may follow which. So a sequence whose
+best tags are possible keeps them, and only the other sequences are searched. The module knows
+arrays: no labels, no text. Source: Viterbi 1967, doi:10.1109/TIT.1967.1054010.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-# Words of sequences that are searched together, the longest counted for each: bounds the memory.
+# Most words in sequences that are searched together, each counted as long as the longest. This
+# bounds the memory.
 GROUP_WORDS = 1_000_000
 _IMPOSSIBLE = -1e9
-_LEAST = 1e-300  # a probability of nothing has no logarithm
+_LEAST = 1e-300  # a probability of zero has no logarithm
 
 
 def best_path(
@@ -33,8 +34,8 @@ def best_path(
     Args:
         probabilities: `(words, tags)`.
         starts_sequence: `(words,)` true where a word is the first of its sequence.
-        opens: `(tags,)` which may stand at the start of a sequence.
-        follows: `(tags, tags)` whether the second may stand right after the first.
+        opens: `(tags,)` whether a tag may stand at the start of a sequence.
+        follows: `(tags, tags)` whether the second tag may stand right after the first.
     """
     tags: IntArray = probabilities.argmax(axis=1)
     possible = np.where(
@@ -51,7 +52,7 @@ def best_path(
 
 
 def _groups(sequences: IntArray, lengths: IntArray) -> Iterator[IntArray]:
-    """Parts of the sequences, the longest first, that are searched together."""
+    """Groups of sequences that are searched together; `sequences` has the longest first."""
     first = 0
     while first < len(sequences):
         last = first + max(1, GROUP_WORDS // int(lengths[sequences[first]]))
@@ -69,7 +70,7 @@ def _search(
 ) -> None:
     """Writes the best path of some sequences, the longest first, into `tags`."""
     longest, every = int(lengths[0]), np.arange(len(begins))
-    # How many sequences have a word at each place; they are the first ones.
+    # How many sequences have a word at each place: the first ones, as the longest stand first.
     going = np.searchsorted(-lengths, -np.arange(longest), side="left")
     cost = np.where(follows, 0.0, _IMPOSSIBLE)
     scores = np.log(np.maximum(probabilities[begins], _LEAST)) + np.where(opens, 0.0, _IMPOSSIBLE)

@@ -1,4 +1,4 @@
-"""Where a model runs and in which precision: what a worker has, and what was asked for."""
+"""Where a model runs and in which precision, from what was asked for and what a worker has."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from udfs.errors import InputError
 
 
 def resolve_device(device: str) -> torch.device:
-    """`auto` → the GPU where there is one; a GPU that was promised and is not there is an error.
+    """`auto` → the GPU if there is one; a GPU that was asked for and is missing is an error.
 
     Raises:
-        InputError: no CUDA device, or not that many, or the name is not one of a device.
+        InputError: there are too few CUDA devices, or the name is not that of a device.
     """
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
@@ -36,10 +36,10 @@ def promised_gpu(address: str) -> str:
     """The name of the device at an address that Spark assigned to a task.
 
     Args:
-        address: as the discovery script names it: the index of a device that CUDA shows.
+        address: the index of a CUDA device, as the discovery script names it.
 
     Raises:
-        InputError: torch sees no such device. The CPU is no way out: it would be many times slower
+        InputError: torch sees no such device. Using the CPU instead would be many times slower
             than what the user ordered, and nobody would be told.
     """
     count = _visible_gpus()
@@ -70,7 +70,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch or Python had no memory left: torch has no class of its own for it on a CPU."""
+    """Whether torch or Python ran out of memory; on a CPU, torch has no error class for that."""
     no_class = "can't allocate memory" in str(error) or "not enough memory" in str(error)
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or no_class
 

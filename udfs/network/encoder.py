@@ -1,6 +1,6 @@
 """The forward pass of a token classifier of one of `model_families` in plain torch.
 
-For inference only. Written here rather than imported because a worker without `transformers`
+For inference only. It is written here rather than imported because a worker without `transformers`
 starts in a fraction of the time, and because the batches of this project need nothing else of it.
 It gives the logits of the `…ForTokenClassification` classes of `transformers` (tests compare
 them). It knows ids and tensors: no text, no labels. Sources: Devlin et al. 2019 (BERT), Liu et al.
@@ -29,7 +29,7 @@ _EMBEDDINGS = {
     "type": "embeddings.token_type_embeddings",
     "norm": "embeddings.LayerNorm",
 }
-# Files of older releases hold them, and the logits do not depend on them.
+# Tensors that files of older releases hold; the logits do not depend on them.
 _IGNORED = (
     "embeddings.position_ids",
     "embeddings.token_type_ids",
@@ -128,14 +128,14 @@ class Encoder:
         lengths: NDArray[np.int64],
         wanted: NDArray[np.int64] | None = None,
     ) -> Tensor:
-        """Scores of every label for positions of some pieces, which are not padded.
+        """Scores of every label for the positions of some pieces, without padding.
 
         Args:
             ids: `(positions,)` word-piece ids: pieces end to end, special tokens included.
-            lengths: `(pieces,)` of each. A piece attends to itself only; those of one length that
-                stand side by side are worked on together, so sort them.
-            wanted: the positions that are asked for; None: all. The others need not go through the
-                products of the last layer behind its attention.
+            lengths: `(pieces,)` length of each. A piece attends to itself only. Neighbouring pieces
+                of one length are computed together, so sort them.
+            wanted: the positions that are asked for; None: all. After its attention, the last layer
+                computes nothing for the others.
 
         Returns:
             `(wanted positions, labels)` float32, on the encoder's device.
@@ -200,7 +200,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file.
 
     Raises:
-        ModelPackageError: it is damaged or not one.
+        ModelPackageError: the file is damaged or is not one.
     """
     try:
         return load_file(path)
@@ -223,7 +223,8 @@ def refuse_misfits(
     """Compares tensors with the network that a config describes.
 
     Raises:
-        ModelPackageError: one is missing, too many or of another shape; it names `place`.
+        ModelPackageError: a tensor is missing, unknown or of another shape; the message names
+            `place`.
     """
     shapes = expected_shapes(config, n_labels)
     wrong = sorted(

@@ -1,8 +1,8 @@
-"""Memory that is free inside this process goes back to the system.
+"""Gives memory that is free inside this process back to the system.
 
 The activations of a forward pass differ in size from batch to batch, so the C library's heap fills
-with holes that are not large enough for the next: a process that holds 320 MiB grew to 1.3 GiB
-over 80,000 windows. Knows nothing of models or batches.
+with holes that are too small for the next batch. A process that holds 320 MiB grew to 1.3 GiB over
+80,000 windows. Knows nothing of models or batches.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import cache
 
 
 def give_back_free_memory() -> None:
-    """Gives whole free pages of the heap back; some 25 ms for 400 MiB.
+    """Gives whole free pages of the heap back; this takes about 25 ms for 400 MiB.
 
-    The GNU C library can do it; with any other this does nothing.
+    Only the GNU C library can do it; with any other this does nothing.
     """
     if (trim := _trim()) is not None:
         trim(0)

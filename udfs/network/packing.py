@@ -1,8 +1,8 @@
 """Word-pieces of many windows as one row without padding, and the way back.
 
 Windows are cut into pieces that fit the model, each piece is framed by `[CLS]` and `[SEP]`, and
-the pieces stand end to end, the longest first: pieces of one length side by side, which is what the
-encoder needs to let each attend to itself alone. Knows neither text nor torch.
+the pieces stand end to end, the longest first. So pieces of one length are neighbours, which the
+encoder needs to let each piece attend to itself only. Knows neither text nor torch.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class PackedWindows:
 
     Args:
         ids: `(positions,)` word-piece ids, special tokens included.
-        lengths: `(pieces,)` of each piece, special tokens included, never rising.
-        sources: `(word-pieces,)` positions at which each word-piece is decided.
-        targets: `(word-pieces,)` and where it stands if windows were put end to end uncut.
+        lengths: `(pieces,)` length of each piece, special tokens included, the longest first.
+        sources: `(word-pieces,)` the position in `ids` at which each word-piece is decided.
+        targets: `(word-pieces,)` its position in the uncut windows, put end to end.
     """
 
     ids: Int64Array
@@ -75,19 +75,21 @@ def pack_windows(
 
 
 def next_batch(ends: Int64Array, first: int, most: int) -> int:
-    """One past the last of the pieces from `first` on that fit into `most` positions, or one.
+    """The end of a batch: one past its last piece.
+
+    The batch takes as many pieces as fit into `most` positions, but at least one.
 
     Args:
         ends: running sum of the pieces' lengths.
-        first: of the pieces.
-        most: positions in one batch.
+        first: the first piece of the batch.
+        most: most positions in one batch.
     """
     begin = ends[first - 1] if first else 0
     return max(first + 1, int(np.searchsorted(ends, begin + most, side="right")))
 
 
 def equal_runs(lengths: Int64Array) -> Iterator[tuple[int, int]]:
-    """`(how many, length)` of pieces of one length that stand side by side."""
+    """`(how many, length)` of each run of neighbouring pieces of one length."""
     borders = np.flatnonzero(np.diff(lengths)) + 1
     firsts = [0, *borders.tolist()]
     for first, last in zip(firsts, [*firsts[1:], len(lengths)], strict=True):

@@ -3,8 +3,8 @@
 It sets four things that a stock `tokenizer.json` gets wrong for us: truncation and padding are
 off (the file of the base model truncates at 256), a text that spells `[SEP]` is ordinary text,
 and a word of more than 100 characters is cut before WordPiece would make it one unknown token.
-Byte-level BPE and Unigram read words of any length. It does not know what a note is, nor what the
-model makes of the pieces.
+Byte-level BPE and Unigram read words of any length. The module does not know what a note is, nor
+what the model makes of the pieces.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from udfs.network.word_borders import NO_WORD, group_pieces
 
 # WordPiece's own limit (max_input_chars_per_word): a longer word is read as one unknown token.
 LONGEST_WORD = 100
-SPECIAL_TOKENS = 2  # [CLS] and [SEP] round every piece
-# What the families call them; the first pair that a vocabulary has frames its pieces.
+SPECIAL_TOKENS = 2  # [CLS] and [SEP] around every piece
+# The families' names for these two; the first pair that a vocabulary has frames its pieces.
 _FRAMES = (("[CLS]", "[SEP]"), ("<s>", "</s>"))
 _PADDING = ("[PAD]", "<pad>")
 _UNKNOWN = ("[UNK]", "<unk>")
@@ -44,8 +44,8 @@ class EncodedWindow:
     `ids`, `begins`, `ends` and `word_index` have one entry for each word-piece;
     `word_begins` and `word_ends` one for each word (a run of letters and digits, or one
     punctuation mark, see `word_borders`), and `first_pieces` the position of each word's first
-    piece. A piece of white space is of no length, and `word_index` is `NO_WORD` where no word
-    follows it.
+    piece. A piece of white space has no length. Its `word_index` is that of the word whose first
+    piece it is, else `NO_WORD`.
     """
 
     ids: Int32Array
@@ -60,21 +60,21 @@ class EncodedWindow:
 class WindowTokenizer:
     """A tokenizer that neither truncates nor pads nor loses a long word.
 
-    WordPiece (BERT, DistilBERT), byte-level BPE (RoBERTa) and Unigram (ALBERT).
+    It reads WordPiece (BERT, DistilBERT), byte-level BPE (RoBERTa) and Unigram (ALBERT).
 
     Args:
         tokenizer: a `tokenizers.Tokenizer`; its settings are changed in place.
 
     Raises:
-        ModelPackageError: the tokenizer lacks `[CLS]` and `[SEP]` or `<s>` and `</s>`, a
-            token for padding, or WordPiece's `[UNK]`.
+        ModelPackageError: the tokenizer has neither `[CLS]` and `[SEP]` nor `<s>` and `</s>`, or
+            it lacks a token for padding or WordPiece's `[UNK]`.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
-        # Its own units are words; those of the others are not.
+        # WordPiece's own units are words; those of BPE and Unigram are not.
         self._units_are_words = isinstance(tokenizer.model, models.WordPiece)
         if self._units_are_words:
             cut = pre_tokenizers.Split(Regex(f".{{1,{LONGEST_WORD}}}"), behavior="isolated")
@@ -129,10 +129,10 @@ class WindowTokenizer:
         return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
     def encode(self, texts: Sequence[str]) -> list[EncodedWindow]:
-        """Every text whole, in order, however long it is.
+        """Encodes every text whole, in order, however long it is.
 
         Raises:
-            PredictionError: the tokenizer failed; its own message may quote a text.
+            PredictionError: the tokenizer failed; its own message is left out: it may quote a text.
         """
         try:
             encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -164,7 +164,7 @@ def _columns_by_text(text: str, encoding: Encoding) -> EncodedWindow:
 
 
 def _firsts(words: Int32Array) -> NDArray[np.int64]:
-    """Where the first of each run of equal numbers stands."""
+    """The index of the first number of each run of equal numbers."""
     return np.flatnonzero(np.diff(words, prepend=NO_WORD))
 
 
@@ -189,7 +189,7 @@ def _columns(encoding: Encoding) -> EncodedWindow:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Word-pieces `[begin, end)` of a window; it decides `[decides_from, decides_to)`."""
+    """Word-pieces `[begin, end)` of a window; the piece decides `[decides_from, decides_to)`."""
 
     begin: int
     end: int
@@ -200,8 +200,8 @@ class Piece:
 def cut_pieces(n_wordpieces: int, max_body: int, overlap: int) -> list[Piece]:
     """Cuts a window that is longer than the model's maximum into overlapping pieces.
 
-    The rule for which piece decides a word-piece: the one in which it stands farther from a cut;
-    that is, each overlap is split in the middle. Every word-piece is decided exactly once.
+    A word-piece is decided by the piece in which it stands farther from a cut: each overlap is
+    split in the middle. Every word-piece is decided exactly once.
 
     Args:
         n_wordpieces: length of the window, special tokens not counted.

@@ -1,9 +1,9 @@
 """Which pieces make a word, for tokenizers whose own units are not words.
 
 BERT's pre-tokenizer cuts a text into words (a run of letters and digits, or one punctuation mark)
-before it cuts words into pieces. Byte-level BPE (RoBERTa) keeps runs of marks together and parts
+before it cuts words into pieces. Byte-level BPE (RoBERTa) keeps runs of marks together and splits
 letters from digits; Metaspace (ALBERT) cuts at white space only. Here a word begins where BERT's
-would, as far as a piece begins there too: `)."` in one piece is one word. Offsets count code
+would, provided that a piece begins there too: `)."` in one piece is one word. Offsets count code
 points. Knows nothing of ids.
 """
 
@@ -20,7 +20,7 @@ Int32Array = NDArray[np.int32]
 NO_WORD = -1
 
 _ASCII_MARKS = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-# The blocks that BERT parts into single characters (its own list, in `tokenization.py` of 2018).
+# The blocks that BERT splits into single characters (its own list, in `tokenization.py` of 2018).
 _IDEOGRAPHS = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
@@ -35,7 +35,7 @@ _IDEOGRAPHS = (
 
 @lru_cache(maxsize=4096)
 def stands_alone(character: str) -> bool:
-    """Whether a character is a word of its own or none: a mark, an ideograph or white space."""
+    """Whether a character is never part of a longer word: a mark, an ideograph or white space."""
     if character.isspace() or character in _ASCII_MARKS:
         return True
     if unicodedata.category(character).startswith("P"):
@@ -47,10 +47,10 @@ def stands_alone(character: str) -> bool:
 def group_pieces(
     text: str, offsets: Sequence[tuple[int, int]], units: Sequence[int | None]
 ) -> tuple[Int32Array, Int32Array]:
-    """The word of each piece, and its offsets without the white space at its ends.
+    """The word of each piece, and the piece's offsets without the white space at its ends.
 
-    A piece of white space alone that begins a unit (`Ġ`, `▁`) is the first piece of the word
-    after it: there the model has the word's tag. Any other is of no word.
+    A piece that is white space only and begins a unit (`Ġ`, `▁`) is the first piece of the word
+    after it, because there the model gives the word's tag. Any other such piece is of no word.
 
     Args:
         text: what was tokenized.
@@ -63,7 +63,7 @@ def group_pieces(
     words = np.full(len(offsets), NO_WORD, dtype=np.int32)
     trimmed = np.zeros((len(offsets), 2), dtype=np.int32)
     word, last_end = NO_WORD, 0
-    waiting = None  # the first of the white pieces that began the unit in which we are
+    waiting = None  # the piece of white space that began the current unit, if one did
     for i in range(len(offsets)):
         begin, end = _trim(text, *offsets[i])
         starts_unit = i == 0 or units[i] != units[i - 1]
@@ -73,7 +73,7 @@ def group_pieces(
         if begin >= end:
             waiting = i if starts_unit else waiting
             continue
-        # Pieces of one character (an emoji is four bytes) share its offsets.
+        # Several pieces of one character (an emoji is four bytes) share its offsets.
         if begin >= last_end and (word == NO_WORD or _is_border(text, begin)):
             word += 1
             words[i if waiting is None else waiting : i] = word

@@ -1,6 +1,6 @@
-"""The shape of an encoder, read from `config.json`, and the refusal of every other one.
+"""Reads the shape of an encoder from `config.json`, and refuses those that we do not run.
 
-Without torch, so that the driver can refuse a model before Spark starts.
+It imports no torch, so that the driver can refuse a model before Spark starts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 from udfs.errors import ModelPackageError
 from udfs.package.model_families import FAMILIES, Family
 
-# BERT has 12 or 24. Before the weights are compared with it, the list of all tensors is made.
+# BERT has 12 or 24. The bound is needed because the names of all tensors are listed before they are
+# compared with the weights.
 MOST_LAYERS = 1000
 ACTIVATIONS = ("gelu", "gelu_new")
 _FIXED = (("position_embedding_type", "absolute"), ("is_decoder", False))
@@ -24,8 +25,8 @@ _FIXED = (("position_embedding_type", "absolute"), ("is_decoder", False))
 class EncoderConfig:
     """The numbers of `config.json` that decide what the network computes.
 
-    `num_hidden_groups` of layers have weights of their own (as many as there are layers but in
-    ALBERT), and each passes the `inner_group_num` layers of its group.
+    `num_hidden_groups` is how many groups of layers have weights of their own; except in ALBERT,
+    each layer is a group. A layer passes through the `inner_group_num` inner layers of its group.
     """
 
     model_type: str
@@ -45,7 +46,7 @@ class EncoderConfig:
 
     @property
     def family(self) -> Family:
-        """Its names."""
+        """The family, which names the keys and the tensors."""
         return FAMILIES[self.model_type]
 
     @property
@@ -54,7 +55,7 @@ class EncoderConfig:
         return self.max_position_embeddings - self.first_position
 
     def layer_prefixes(self) -> list[str]:
-        """Of the tensors of each layer, in the order in which they work; ALBERT's repeat."""
+        """The prefix of each layer's tensors, in the order in which layers run; ALBERT's repeat."""
         share = self.num_hidden_layers / self.num_hidden_groups
         return [
             self.family.layer_prefix.format(int(layer / share), inner)
@@ -67,8 +68,8 @@ class EncoderConfig:
         """Reads `config.json`.
 
         Raises:
-            ModelPackageError: it is not an encoder of one of the families with learned absolute
-                positions and GELU, or a number is missing.
+            ModelPackageError: the file does not describe an encoder of one of the families, with
+                learned absolute positions and GELU, or a number is missing.
         """
         raw = _read(path)
         model_type = raw.get("model_type")

@@ -1,8 +1,8 @@
 """The families of encoders that the Torch engine runs, as one table: a new family is one entry.
 
-All of them are the Transformer of BERT (layer norm after each half of a layer); they differ in the
+All of them are the Transformer of BERT (layer norm after each half of a layer). They differ in the
 keys of `config.json`, in the names of their tensors and in the few numbers that
-`encoder_config` reads. Names and keys are those of the Hugging Face library. Without torch.
+`encoder_config` reads. Names and keys are those of the Hugging Face library. Imports no torch.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ class Family:
     Args:
         model_type: what `config.json` calls it.
         architecture: the class of `transformers` that opens its token classifiers.
-        prefix: of all tensors but the head's.
-        layer_prefix: of a layer's tensors; `{0}` is the number of its group (its own number where
-            layers share no weights), `{1}` its place in the group.
+        prefix: how the names of all tensors begin, except the head's.
+        layer_prefix: how the names of a layer's tensors begin. `{0}` is the number of the layer's
+            group (the layer's own number where layers share no weights), `{1}` its place in the
+            group.
         layer: what a layer is made of, in our words → name in the file.
         projection: the tensor between embeddings and layers, where they differ in size.
-        keys: numbers of `encoder_config.EncoderConfig` → key of `config.json`, where it has
-            another name.
+        keys: numbers of `encoder_config.EncoderConfig` → key of `config.json`: those that have
+            another name there, and those that only some families have.
         constants: numbers that this family does not write into `config.json`.
-        activation_key: where the name of the activation stands, and `activation` what it is where
-            that is missing.
-        dropout_keys: chances of dropout, for training.
-        positions_after_padding: whether the first position is the padding's number plus one.
+        activation_key: the key of `config.json` that names the activation.
+        activation: the activation if that key is missing.
+        dropout_keys: the keys of `config.json` that hold rates of dropout, for training.
+        positions_after_padding: whether the first position is the padding's id plus one.
     """
 
     model_type: str

@@ -1,8 +1,8 @@
 """What a model package is: one folder, checked byte by byte before anything in it is used.
 
-`ner_model.json` names the labels, the window rule and the sha256 of every file. `training`
-writes packages, executors read them; both through this module. Nothing is unpickled, no code in
-a package is run. It does not know how the weights are used.
+`ner_model.json` names the labels, the window rule and the sha256 of every file. `training` writes
+packages and executors read them, both through this module. Nothing is unpickled, and no code in a
+package is run. The module does not know how the weights are used.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ MANIFEST = "ner_model.json"
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
-EXPORT_DIGESTS = "sha256.json"  # in the ONNX form of a package: each of its files → sha256
+EXPORT_DIGESTS = "sha256.json"  # in the ONNX form of a package: file name → sha256
 FORMAT_VERSION = 1
 # Part of every model's fingerprint: raise it when tokenization, the cutting of long windows, the
 # decoding of tags or the score changes, so that stored predictions of the old rules are not used.
 PREDICTION_RULES_VERSION = 1
 REQUIRED_FILES = (WEIGHTS, CONFIG, TOKENIZER)
-PIPELINE = "pipeline.msgpack"  # all that a pipeline of spaCy keeps in files, in one (MessagePack)
+PIPELINE = "pipeline.msgpack"  # all files of a spaCy pipeline, in one (MessagePack)
 ENCODER, SPACY = "encoder", "spacy"
 # What a package of each kind must hold; whatever else is in it changes no prediction.
 DECISIVE_FILES = {ENCODER: REQUIRED_FILES, SPACY: (CONFIG, PIPELINE)}
@@ -37,7 +37,8 @@ DECISIVE_FILES = {ENCODER: REQUIRED_FILES, SPACY: (CONFIG, PIPELINE)}
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5")
 
 _ANCESTOR = ("role", "name", "fingerprint", "training_data_digest")
-# It stands in statements, tables and messages: nothing that a query or a terminal would act on.
+# A model's name stands in SQL statements, tables and messages, so it may hold no character that a
+# query or a terminal would act on.
 _NAME = re.compile(r"[\w .:+@()/-]{1,200}")
 NAME_RULE = "must be 1 to 200 letters, digits, spaces and . : + @ ( ) / - _"
 
@@ -46,14 +47,14 @@ NAME_RULE = "must be 1 to 200 letters, digits, spaces and . : + @ ( ) / - _"
 class ModelManifest:
     """The contents of `ner_model.json`.
 
-    `labels` are the tags in the order of the output columns, `label_scheme` their kind,
-    `decoding` how the tags of a window are chosen.
-    `max_wordpieces` counts `[CLS]` and `[SEP]`; `overlap` is what two pieces of a longer
-    window share. `files` maps each file name to its sha256. `calibration` makes probabilities
-    of mentions' scores. `kind` says what runs it; where that is spaCy, the tags are plain labels
-    and there are no word-pieces to count. `learnt_from` are the models that taught this one or
-    that it began as, and theirs in turn: role, name, fingerprint and training_data_digest of each.
-    It, `scores` and `base_model` inform and change no result.
+    `labels` are the tags in the order of the output columns, `label_scheme` is their kind, and
+    `decoding` is how the tags of a window are chosen. `max_wordpieces` counts `[CLS]` and `[SEP]`;
+    `overlap` is how many word-pieces two pieces of a longer window share. `files` maps each file
+    name to its sha256. `calibration` turns the scores of mentions into probabilities. `kind` says
+    what runs the package; with spaCy, the tags are plain labels and there are no word-pieces to
+    count. `learnt_from` lists the models that taught this one or that it began as, and the models
+    that those learnt from in turn: role, name, fingerprint and training_data_digest of each.
+    `learnt_from`, `scores` and `base_model` are for information and change no result.
     """
 
     name: str
@@ -73,7 +74,7 @@ class ModelManifest:
 
     @property
     def seen_digests(self) -> frozenset[str]:
-        """Digests of all data that it, or a model that it learnt from, was trained on."""
+        """Digests of all data on which this model, or one that it learnt from, was trained."""
         own = {self.training_data_digest, *(a["training_data_digest"] for a in self.learnt_from)}
         return frozenset(own - {""})
 
@@ -99,16 +100,16 @@ class ModelManifest:
             decisive["decoding"] = self.decoding
         if self.kind != ENCODER:
             decisive["kind"] = self.kind
-        if not self.calibration.changes_nothing:  # else packages of before would get another one
+        if not self.calibration.changes_nothing:  # else older packages would get another one
             decisive["calibration"] = asdict(self.calibration)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPackage:
-    """A package whose files were checked: from the command line to the workers it has this type.
+    """A package whose files were checked; it has this type from the command line to the workers.
 
-    `address` is `models:/NAME/VERSION` where it came from a registry.
+    `address` is `models:/NAME/VERSION` if the package came from a registry.
     """
 
     folder: Path
@@ -159,8 +160,8 @@ def load_manifest(folder: Path) -> ModelManifest:
     """Reads and checks a package: its manifest, and the sha256 of every file it names.
 
     Raises:
-        ModelPackageError: the folder or a file is missing, altered, truncated, pickled, or the
-            manifest is not one; the message names the file, the rule and the mend.
+        ModelPackageError: the folder or a file is missing, altered, truncated or pickled, or the
+            manifest is not valid; the message names the file, the rule and the mend.
     """
     manifest = read_manifest(folder)
     pickled = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in PICKLES)
@@ -193,10 +194,10 @@ def _check_file(folder: Path, name: str, expected: str) -> None:
 
 
 def read_manifest(folder: Path) -> ModelManifest:
-    """What the manifest of a package says, its files not looked at: see `load_manifest`.
+    """Reads the manifest of a package without checking its files: `load_manifest` does that.
 
     Raises:
-        ModelPackageError: there is none, or it is damaged.
+        ModelPackageError: there is no manifest, or it is damaged.
     """
     if not folder.is_dir():
         raise ModelPackageError(

@@ -1,8 +1,8 @@
-"""Which pipelines of spaCy this project runs: the shape of `config.json` in a package of theirs.
+"""Which pipelines of spaCy this project runs: the shape of `config.json` in a spaCy package.
 
-A configuration of spaCy names functions, and installed packages may add any to its registry. Here
-stands the list of what a package may name: spaCy's own, none of which reads a file, fetches
-anything or unpickles. spaCy itself is not imported.
+A configuration of spaCy names functions, and installed packages may add any function to spaCy's
+registry. This module lists what a package may name: only functions of spaCy's own, none of which
+reads a file, fetches anything or unpickles. spaCy itself is not imported.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from udfs.errors import ModelPackageError
 
 MODEL_TYPE = "spacy"
 NER = "ner"
-# A recogniser reads its tokens through tok2vec, and no mention of it crosses a sentence border that
-# one of the others has set before it.
+# A recogniser reads its tokens through tok2vec. The other three set sentence borders; no mention
+# crosses one that was set before the recogniser runs.
 FACTORIES = frozenset({NER, "tok2vec", "parser", "senter", "sentencizer"})
 _ARCHITECTURES = {
     "CharacterEmbed": "12",
@@ -52,7 +52,7 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}")
 class SpacyConfig:
     """What builds a pipeline: spaCy's sections `nlp` and `components`.
 
-    `names` are labels of the recogniser → names that mentions get instead.
+    `names` maps labels of the recogniser to the names that mentions get instead.
     """
 
     nlp: Mapping[str, Any]
@@ -85,7 +85,7 @@ class SpacyConfig:
             ) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in the file."""
+        """The contents of `config.json`."""
         return {
             "model_type": MODEL_TYPE,
             "nlp": dict(self.nlp),

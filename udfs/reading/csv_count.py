@@ -1,8 +1,8 @@
 """How many records a CSV file holds and how many bytes of content, without parsing it.
 
-The check on `csv_records`: it knows nothing of fields. Quotes come in pairs in RFC 4180, so
-what stands between every second pair of them is structure: commas and ends of rows. All else is
-content, and each byte of it has to arrive in a record.
+It checks `csv_records` independently: it knows nothing of fields. Quotes come in pairs in RFC 4180.
+Inside a pair everything is content. Outside, commas and row ends are structure and the rest is
+content. Each byte of content has to arrive in a record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from udfs.reading.csv_records import READ_BYTES, READ_ERRORS, open_csv
 
 @dataclass(frozen=True, slots=True)
 class CsvCount:
-    """Rows that are not blank, the header among them; bytes but for quotes, commas and row ends."""
+    """Rows that are not blank, the header included, and the bytes of content.
+
+    Content is all but quotes, and but commas and row ends outside quotes.
+    """
 
     rows: int
     size: int
@@ -41,7 +44,7 @@ def count_csv(path: Path) -> CsvCount:
                 structure = rest + b'"'.join(outside)
                 quoted ^= len(pieces) % 2 == 0
                 lines = structure.splitlines(keepends=True)
-                # The last line may go on in the next block, and so may a CR before its LF.
+                # The last line may continue in the next block, and a CR may have its LF there.
                 rest = lines.pop() if lines else b""
                 rows, size = rows + _filled(lines), size + _bytes(lines)
     except READ_ERRORS as error:

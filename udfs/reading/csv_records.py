@@ -1,9 +1,9 @@
 """CSV files of notes → records, with every character as it stands.
 
 RFC 4180 as MIMIC uses it: commas, quoted fields over many lines, quotes doubled, gzip or bzip2 or
-neither, UTF-8. Python's reader, because Spark's turns CRLF inside quotes into LF where rows end
-in CRLF, and bytes that are not UTF-8 into U+FFFD, in silence. A compressed file cannot be
-split, so one task reads it anyway. It does not know which column is which.
+neither, UTF-8. This uses Python's reader, because Spark's silently turns CRLF inside quotes into LF
+(where rows end in CRLF) and bytes that are not UTF-8 into U+FFFD. One task reads a whole file; a
+compressed file could not be split anyway. The module does not know which column is which.
 """
 
 from __future__ import annotations
@@ -29,24 +29,25 @@ if TYPE_CHECKING:
 WRONG_FIELDS = "wrong_number_of_fields"
 BROKEN_QUOTES = "broken_quotes"
 BROKEN_FILE = "broken_file"
-# After these nothing in a file can be told apart: the record is its last.
+# After one of these, records can no longer be told apart: it is the last record of its file.
 FATAL = (BROKEN_QUOTES, BROKEN_FILE)
 
-# Characters of one field. A quote that is never closed would else collect the rest of the file.
+# Most characters in one field; else a quote that is never closed would take the rest of the file.
 FIELD_LIMIT = 100_000_000
 READ_BYTES = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What a cut or damaged file raises while it is read.
 READ_ERRORS = (OSError, EOFError, zlib.error)
-# A first row that is no header is a note: it must be told from names, and never be shown.
+# The name of a column. A first row that is no header is a note: it must be told from names, and
+# never be shown.
 _NAME = re.compile(r"[^\W\d][\w .:/#%()-]{0,63}|")
 
 
 def open_csv(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked, from behind its byte order mark.
+    """Opens a file and gives its unpacked bytes, without a byte order mark.
 
     Raises:
-        InputError: it cannot be opened, or it is packed in another way.
+        InputError: it cannot be opened, or it is packed other than by gzip or bzip2.
     """
     try:
         with path.open("rb") as packed:
@@ -71,7 +72,7 @@ def open_csv(path: Path) -> BinaryIO:
 
 
 def read_header(path: Path) -> tuple[str, ...]:
-    """The names in a file's first row; a name that is empty becomes `_c0` (its place).
+    """The names in a file's first row; an empty name becomes `_c` and its index, such as `_c0`.
 
     Raises:
         InputError: the file is empty or damaged, or its first row is no header.
@@ -103,10 +104,10 @@ def _first_row(path: Path) -> list[str]:
 
 
 def read_records(path: Path, width: int) -> Iterator[SourceRecord]:
-    """The records behind a header, in the order of the file; blank lines are none.
+    """The records after the header, in the order of the file; blank lines are skipped.
 
-    An empty field is null: CSV has no other way to write it. A record that cannot be read is
-    refused with the reason. If that is one of `FATAL`, it is the last.
+    An empty field is null: CSV has no other way to write null. A record that cannot be read is
+    refused with the reason. A record with a reason of `FATAL` is the last.
     """
     number, line, fault = 0, 1, None
     reader = _reader(path)
@@ -133,7 +134,7 @@ def read_records(path: Path, width: int) -> Iterator[SourceRecord]:
 def csv_batches(
     batches: Iterable[pa.RecordBatch], paths: Sequence[str], width: int
 ) -> Iterator[pa.RecordBatch]:
-    """`id`, a place in `paths` → `source_records.record_schema` rows of that file."""
+    """`id`, an index in `paths` → rows of `source_records.record_schema` for that file."""
     for batch in batches:
         for index in batch.column("id"):
             yield from to_batches(read_records(Path(paths[index.as_py()]), width), width)
@@ -162,5 +163,5 @@ def _size(fields: list[str]) -> tuple[int, bool]:
     quotes = joined.count('"')
     try:
         return len(joined.encode()) - quotes, True
-    except UnicodeEncodeError:  # what stands for a byte that is not UTF-8 cannot be encoded
+    except UnicodeEncodeError:  # the stand-in for a byte that is not UTF-8 cannot be encoded
         return len(joined.encode(errors="surrogateescape")) - quotes, False

@@ -1,7 +1,7 @@
-"""What a record read from a file of notes is, and how records become Arrow batches.
+"""What a record from a file of notes is, and how records become Arrow batches.
 
-A record is whole or it is refused: a refused one has a reason and a place, and no field of it
-leaves the worker. This module does not know formats of files (`csv_records`, `text_files`).
+A record is either whole or refused. A refused one has a reason and a place, and none of its fields
+leaves the worker. This module does not know the formats of files (`csv_records`, `text_files`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from udfs import arrow_schemas
 
-# Batches that Spark takes in one piece: few rows, because a row is a whole note.
+# The most that a batch for Spark holds: few rows, because a row is a whole note.
 BATCH_ROWS = 256
 BATCH_BYTES = 4_000_000
 
@@ -24,9 +24,9 @@ NOT_UTF8 = "the bytes are not UTF-8"
 class SourceRecord(NamedTuple):
     """One record of a file, with its place in it.
 
-    `row` counts records from 1 (a header is none), `line` is the line that it begins in, where
-    the file has lines. `size` is its content in bytes, as an independent counter sees it.
-    `reason` is null for a good record; `fields` is null for a refused one.
+    `row` counts records from 1, without the header. `line` is the line in which a record of a CSV
+    file begins. `size` is the record's content in bytes, as an independent counter (`csv_count`,
+    `text_size`) sees it. `reason` is null for a good record; `fields` is null for a refused one.
     """
 
     file: str
@@ -39,12 +39,12 @@ class SourceRecord(NamedTuple):
 
 
 def field_name(index: int) -> str:
-    """The column of the field at an index: its place, because a header may hold any names."""
+    """The column name of a field, made from its index because a header may hold any names."""
     return f"field_{index}"
 
 
 def record_schema(width: int) -> pa.Schema:
-    """The Arrow schema of records with so many fields, all of them strings."""
+    """The Arrow schema of records with `width` fields, all of them strings."""
     place = [
         pa.field("file", pa.string(), nullable=False),
         pa.field("row", pa.int64(), nullable=False),

@@ -1,6 +1,6 @@
 """A folder of text files → records, one for each file, with every character as it stands.
 
-Owns which files count, and the id of a note: its path in the folder, without `.txt`.
+Owns which files are notes, and the id of a note: its path in the folder, without `.txt`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def find_text_files(folder: Path) -> tuple[str, ...]:
     """The paths of all `*.txt` files below a folder, relative to it; hidden ones left out.
 
     Raises:
-        InputError: two files would be notes of one id.
+        InputError: two files would have the same note id.
     """
     found: list[Path] = []
     known: set[str] = set()
-    # Links to folders are followed; one that leads back is not.
+    # Links to folders are followed, except those that lead back to a folder already seen.
     for place, folders, names in os.walk(folder, followlinks=True):
         known.add(os.path.realpath(place))
         folders[:] = [
@@ -50,7 +50,7 @@ def text_size(folder: str, files: Iterable[str]) -> int:
 def text_batches(
     batches: Iterable[pa.RecordBatch], folder: str, files: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """`id`, a place in `files` → `source_records.record_schema` rows with `HEADER`."""
+    """`id`, an index in `files` → rows of `source_records.record_schema` with `HEADER`."""
     places = (index.as_py() for batch in batches for index in batch.column("id"))
     found = (_record(Path(folder), files[place], place + 1) for place in places)
     yield from to_batches(found, len(HEADER))

@@ -1,4 +1,4 @@
-"""What Spark NLP says of the rows of `spark_nlp_rows` → predictions, by the rules of Torch's."""
+"""Spark NLP's answers to rows of `spark_nlp_rows` → predictions, by the Torch engine's rules."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def rows_to_predictions(
     """Tagged rows → one row of `arrow_schemas.PREDICTION` for each window.
 
     Args:
-        batches: the columns of `TO_TAG` but `slots` and `pieces`, then `tagged` (the slots
-            that have a tag) and `probabilities` (of every tag, for each of those, end to end).
+        batches: the columns of `TO_TAG` except `slots` and `pieces`, then `tagged` (the slots that
+            have a tag) and `probabilities` (of every tag, for each of these slots, end to end).
         scheme: the model's tags, in the order of the probabilities.
-        calibration: what is done with the scores of mentions.
+        calibration: turns the scores of mentions into probabilities.
 
     Raises:
         PredictionError: a word has no tag.
@@ -73,7 +73,7 @@ def _of_words(row: dict[str, Any], n_tags: int) -> NDArray[np.float64]:
     slots = np.full((deciders.max() + 1, n_tags), np.nan)
     tagged = np.array(row["tagged"], dtype=np.int64)
     probabilities = np.array(row["probabilities"], dtype=np.float64).reshape(-1, n_tags)
-    # A row may hold words after the last that decides one: the overlap of a window's last pieces.
+    # A row may end with slots that decide no word: the overlap of a window's last pieces.
     wanted = tagged < len(slots)
     slots[tagged[wanted]] = probabilities[wanted]
     scores: NDArray[np.float64] = slots[deciders]

@@ -1,15 +1,16 @@
 """Windows → the rows that Spark NLP's BertForTokenClassification reads.
 
-Spark NLP gets our words instead of finding its own, so that both engines read the same word-pieces
-and our offsets never meet a JVM string: a word is known by its slot, the number of its place in the
-row. `pipelines/scoring/spark_nlp_engine.py` makes annotations of the slots,
-`spark_nlp_answers.py` spans of what comes back; offsets travel beside them, in code points. A row
-holds the pieces of windows of about the same length, one batch of the model.
+Spark NLP gets our words instead of finding its own. So both engines read the same word-pieces, and
+our offsets are never applied to a JVM string: a word is known by its slot, which is its index in
+the row. `pipelines/scoring/spark_nlp_engine.py` makes annotations from the slots, and
+`spark_nlp_answers.py` makes spans from the answers. Offsets travel beside the slots, in code
+points. A row holds the pieces of windows of about the same length: one batch of the model.
 
-What it must know of Spark NLP 5.5: it reads a word by the vocabulary alone when told that case
-matters (longest match first, `##` inside a word), so a word is handed over as its word-pieces
-spell it. It cannot be given the rest of a word in which a piece begins: unknown tokens stand there,
-as many as the rest has, so that all others keep their positions. They decide nothing.
+What this module must know of Spark NLP 5.5: when told that case matters, it reads a word by the
+vocabulary alone (longest match first, `##` inside a word). So a word is handed over as its
+word-pieces spell it. Where a piece begins inside a word, Spark NLP cannot be given the rest of that
+word. It gets as many unknown tokens as the rest has word-pieces, so that all other word-pieces keep
+their positions. These tokens decide nothing.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from udfs.decoding.span_decoding import over_marks
 from udfs.network.tokenization import SPECIAL_TOKENS, EncodedWindow, WindowTokenizer, cut_pieces
 from udfs.spark_nlp.vocabulary import read_vocabulary
 
-# Most pieces in one row; the engine lets Spark NLP run as many at a time.
+# Most pieces in one row; the engine makes this the batch size of Spark NLP, too.
 PIECES_PER_ROW = 32
-# A private character, in no vocabulary: Spark NLP reads it as one unknown token.
+# A private-use character, which is in no vocabulary: Spark NLP reads it as one unknown token.
 UNKNOWN_WORD = "\ue000"
 
 
@@ -43,9 +44,9 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
 
-# Of each window its hash, counts and how many words it has; of each word, windows end to end, where
-# it stands in its window and the slot whose tag is its own. Then what Spark NLP reads: one word for
-# each slot, and the first slot of each piece.
+# For each window: its hash, its counts and the number of its words. For each word of all windows,
+# end to end: its offsets in its window, and the slot whose tag decides it. Then what Spark NLP
+# reads: one word for each slot, and the first slot of each piece.
 TO_TAG = _schema(
     window_hash=_list(pa.string()),
     wordpieces=_list(pa.int32()),
@@ -61,7 +62,7 @@ TO_TAG = _schema(
 
 @dataclass(frozen=True, slots=True)
 class WindowRule:
-    """How windows are read: the `tokenizer.json` (zlib), the longest piece, the overlap."""
+    """How windows are read: the `tokenizer.json` (by zlib), the longest piece, the overlap."""
 
     tokenizer: bytes = field(repr=False)
     max_wordpieces: int
@@ -72,7 +73,7 @@ class WindowRule:
 def windows_to_rows(
     batches: Iterable[pa.RecordBatch], rule: WindowRule
 ) -> Iterator[pa.RecordBatch]:
-    """`window_hash, text` → rows of `TO_TAG`; every window stands in one row."""
+    """`window_hash, text` → rows of `TO_TAG`; every window is in exactly one row."""
     reader = _reader(rule)
     for batch in batches:
         hashes = batch.column("window_hash").to_pylist()
@@ -91,8 +92,9 @@ def windows_to_rows(
 class _Window:
     """One window, ready for a row: its words, and which word stands in which slot of which piece.
 
-    `slots` are the words of its pieces end to end, `pieces` how many of them each piece has,
-    `deciders` for each word the slot that decides it, counted from the window's first.
+    `slots` are the words of its pieces, end to end. `pieces` is how many slots each piece has.
+    `deciders` is the slot that decides each word, counted from the window's first slot. `longest`
+    is the number of word-pieces in its longest piece, special tokens included.
     """
 
     window_hash: str
@@ -107,7 +109,7 @@ class _Window:
 
 
 class _Reader:
-    """Reads windows by one rule; a Python worker keeps it."""
+    """Reads windows by one rule; a Python worker keeps one reader."""
 
     def __init__(self, rule: WindowRule) -> None:
         tokenizer = zlib.decompress(rule.tokenizer).decode()
@@ -124,7 +126,8 @@ class _Reader:
         pieces: list[int] = []
         longest = 0
         for piece in cut_pieces(count, self._body, self._overlap) if count else ():
-            # The words that begin in this piece, and what it has of a word that began before it.
+            # Words `begin` to `end` start in this piece, and it decides words `decides` to
+            # `decides_to`. Its first `rest` word-pieces belong to a word that starts before it.
             begin, end, decides, decides_to = np.searchsorted(
                 encoded.first_pieces,
                 (piece.begin, piece.end, piece.decides_from, piece.decides_to),
@@ -169,13 +172,13 @@ def _ends_over_marks(text: str, encoded: EncodedWindow) -> list[int]:
     ends: list[int] = encoded.word_ends.tolist()
     if text.isascii() or not ends:
         return ends
-    # The last word of a window has no follower that its marks could belong to.
+    # No word follows the last one of a window: only the text's end limits its combining marks.
     limits = [*encoded.word_begins.tolist()[1:], len(text)]
     return [over_marks(text, end, limit) for end, limit in zip(ends, limits, strict=True)]
 
 
 def _groups(windows: list[_Window], tokens_per_row: int) -> Iterator[list[_Window]]:
-    """Windows of about the same length together, as many as one batch of the model takes."""
+    """Groups windows of about the same length, as many as fit into one batch of the model."""
     group: list[_Window] = []
     pieces = 0
     for window in sorted(windows, key=lambda w: w.longest):
@@ -190,7 +193,7 @@ def _groups(windows: list[_Window], tokens_per_row: int) -> Iterator[list[_Windo
 
 
 class _Row:
-    """The columns of `TO_TAG` for some windows; slots are counted through the row."""
+    """The columns of `TO_TAG` for some windows; slots are numbered through the whole row."""
 
     def __init__(self, windows: Sequence[_Window]) -> None:
         self.window_hash = [w.window_hash for w in windows]

@@ -27,7 +27,7 @@ ROWS_PER_BATCH = 10_000
 
 
 class WindowClassifier(Protocol):
-    """What scores windows; an isolated one (see `isolation`) answers for a broken window, too."""
+    """What scores windows; an isolated one (see `isolation`) may answer with a failure."""
 
     def predict(
         self, texts: Sequence[str]
@@ -65,8 +65,8 @@ def classify_batches(
 ) -> Iterator[pa.RecordBatch]:
     """`window_hash, text` → one row of `arrow_schemas.PREDICTION` for each window.
 
-    Windows are collected across batches until the buffer is full, so that the classifier can sort
-    many of them by length whatever size Spark's batches have.
+    Windows are collected across batches until the buffer is full. So the classifier can sort many
+    of them by length, whatever the size of Spark's batches.
     """
     hashes: list[str] = []
     texts: list[str] = []
@@ -121,7 +121,10 @@ def annotate_batches(
     """`note_id, text, windows` → one row of `arrow_schemas.ANNOTATED_NOTE` for each note.
 
     `windows` is an array of structs (begin, end, spans, wordpieces, unread_characters), null
-    where a note has none; `spans` is null where a window has no prediction, which is an error.
+    where a note has none; `spans` is null where a window has no prediction.
+
+    Raises:
+        PredictionError: a window has no prediction, or a prediction does not fit the text.
     """
     for batch in batches:
         rows = [

@@ -1,7 +1,7 @@
 """Whether the stored windows and entities of a note fit its text; on the workers, in linear time.
 
-It checks what the tables say, not how it came about: it knows no segmenter and no model. What it
-returns are counts, so that no text leaves a worker.
+It checks what the tables say, not how that was made: it knows no segmenter and no model. It returns
+only counts, so that no text leaves a worker.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def find_faults(
 
     Args:
         text: the note.
-        windows: `(begin, end, window_hash)` of all its windows, in any order; None: not known,
-            so that neither they nor what they cover is judged.
+        windows: `(begin, end, window_hash)` of all its windows, in any order. None if they are not
+            known; then neither they nor what they cover is judged.
         entities: `(begin, end, text)` of its entities.
         hash_text: the keyed hash that the windows were made with.
 
     Returns:
-        characters that are not white space and lie in no window; windows whose text has another
-        hash; entities whose offsets do not give their text.
+        The number of characters that are not white space and lie in no window, of windows whose
+        text has another hash, and of entities whose offsets do not give their text.
     """
     uncovered = wrong_windows = position = 0
     for begin, end, window_hash in sorted(windows or ()):
@@ -55,7 +55,7 @@ def find_faults(
 
 
 def _slice(text: str, begin: int, end: int) -> str:
-    # Python counts a negative offset from the end, where SQL and a reader would not look.
+    # Python counts a negative offset from the end; SQL and readers of the table do not.
     return text[begin:end] if 0 <= begin <= end else ""
 
 
@@ -64,11 +64,10 @@ def _written(text: str) -> int:
 
 
 def check_batches(batches: Iterable[pa.RecordBatch], key: bytes) -> Iterator[pa.RecordBatch]:
-    """`note_id, text, windows, entities, …` → `arrow_schemas.CHECKED_NOTE`, one row for each
-    note.
+    """`note_id, text, windows, entities, …` → a row of `arrow_schemas.CHECKED_NOTE` for each note.
 
-    `windows` is an array of structs (begin, end, window_hash) or null, `entities` one of
-    (begin, end, text); all other columns pass through.
+    `windows` is an array of structs (begin, end, window_hash) or null. `entities` is an array of
+    structs (begin, end, text). All other columns pass through.
     """
     hash_text = keyed_hash(key)
     for batch in batches:

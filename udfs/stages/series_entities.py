@@ -1,8 +1,9 @@
 """Texts → their entities, for a function in SQL: series of texts in, series of entity lists out.
 
 It is the production path (`segment_note`, distinct windows, `annotate_note`) without the tables
-around it, so that a query finds the entities that the main job writes. Windows are scored once in a
-buffer of many notes. It knows no Spark; `pipelines.sql_functions` makes a SQL function of it.
+around it, so a query finds the same entities as the main job. A buffer holds many notes, and each
+distinct window in it is scored once. The module knows no Spark; `pipelines.sql_functions` makes a
+SQL function of it.
 No exception that leaves this module holds text.
 """
 
@@ -19,10 +20,10 @@ from udfs.errors import ClinspanError, PredictionError
 from udfs.spans import Classifier, WindowPrediction
 from udfs.text.segmentation import segment_note
 
-# What a query gets of an entity: the fields of `EntityRow` that need no id of the note.
+# What a query gets for each entity: the fields of `EntityRow` that need no id of the note.
 FIELDS = ("begin", "end", "text", "label", "score")
-# The first buffer is small and each is twice the one before, so that a query with a LIMIT shows its
-# first rows soon and a long one scores large, well sorted batches.
+# Windows in the first buffer; each later buffer has twice as many as the one before. So a query
+# with a LIMIT shows its first rows soon, and a long query scores large, well sorted batches.
 FIRST_BUFFER = 256
 
 
@@ -38,7 +39,7 @@ def entities_of_texts(
     settings: AnnotationSettings,
     buffer_windows: int,
 ) -> Iterator[pd.Series]:
-    """One list of entities for each text, in order, whatever the division into series.
+    """One list of entities for each text, in order, however the texts are split into series.
 
     Args:
         batches: texts; a null text gives null, a blank one an empty list.
@@ -47,7 +48,7 @@ def entities_of_texts(
         buffer_windows: windows that are collected before they are scored.
 
     Yields:
-        series of lists of dicts with `FIELDS`; all series together as long as all batches.
+        Series of lists of dicts with `FIELDS`; together they are as long as all batches.
 
     Raises:
         PredictionError: the texts cannot be read, or the model failed on them.
@@ -74,7 +75,7 @@ def _annotated(
     for text in texts:
         note = None if text is None else _Note(text, segment_note(text))
         notes.append(note)
-        # A row without windows takes room as well: a column of nulls must not pile up.
+        # A row without windows counts as one, so that a column of nulls does not pile up.
         waiting += max(1, len(note.windows) if note else 0)
         if waiting >= room:
             yield _annotate(notes, classifier, settings, buffer_windows)
@@ -121,7 +122,7 @@ def _annotate(
 def _predict(
     notes: Iterable[_Note | None], classifier: Classifier, buffer_windows: int
 ) -> dict[str, WindowPrediction]:
-    """Each distinct window of these notes, scored once; a huge note's in several calls."""
+    """Scores each distinct window of these notes once; those of a huge note in several calls."""
     texts = (note.text[begin:end] for note in notes if note for begin, end in note.windows)
     distinct = list(dict.fromkeys(texts))
     predictions: dict[str, WindowPrediction] = {}

@@ -32,15 +32,16 @@ from udfs.text.segmentation_cues import (
 
 # Part of the pipeline fingerprint: raise it whenever a border can move.
 SEGMENTATION_VERSION = 2
-# Longest window. A run of text without any border is cut here, after a comma or white space where
-# one is near; the classifier cuts what is still longer than the model, so nothing is lost by it.
+# Most characters in a window. A longer run of text without any border is cut, after a comma or at
+# white space where one is near. Windows that are still too long for the model are cut by the
+# classifier, so nothing is lost.
 MAX_WINDOW_CHARACTERS = 2000
-# A line at least this long, with the next line's first word, was wrapped by a program, not ended
-# by a writer: MIMIC-IV-Note wraps near column 78, many systems near 70.
+# If a line and the next line's first word have at least this length together, a program wrapped the
+# line; no writer ended it. MIMIC-IV-Note wraps near column 78, many systems near 70.
 WRAP_COLUMN = 66
-# A line of at least this length that goes on in lower case is one sentence on two lines.
+# A line of at least this length is one sentence with the next, if that begins in lower case.
 GOES_ON_COLUMN = 32
-# A heading and the number of a list item stand within so many characters of their window's begin.
+# A heading or the number of a list item ends within this many characters of its window's begin.
 LINE_BEGINNING = 80
 
 _FIRST_WORD = re.compile(r"\s*(\S{1,80})")
@@ -53,7 +54,7 @@ def segment_note(text: str) -> list[tuple[int, int]]:
     """The windows of a note.
 
     Args:
-        text: the raw note, of any length; control characters and all.
+        text: the raw note, of any length, control characters included.
 
     Returns:
         `(begin, end)` of each window, half-open code point offsets, in order. Empty for a
@@ -69,7 +70,7 @@ def segment_note(text: str) -> list[tuple[int, int]]:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:
-    """Runs of lines that belong together: each line, joined with those it was wrapped on to."""
+    """Runs of lines that belong together: a line with the lines onto which it was wrapped."""
     begin = end = -1
     previous = ""
     for match in LINE.finditer(text):
@@ -92,7 +93,7 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_wrapped(line: str, following: str) -> bool:
-    """Whether a line break inside a sentence, made by a program, stands between two lines."""
+    """Whether a program made the line break between the two lines, inside a sentence."""
     if _breaks_blank(line, following):
         return True
     if (
@@ -115,7 +116,7 @@ def _is_wrapped(line: str, following: str) -> bool:
 
 
 def _breaks_blank(line: str, following: str) -> bool:
-    """Whether the line break stands inside a MIMIC-III blank, which has no other borders either."""
+    """Whether the line break stands inside a MIMIC-III blank; nothing in a blank is a border."""
     opened = line.rfind("[**")
     return (
         opened >= 0
@@ -125,7 +126,7 @@ def _breaks_blank(line: str, following: str) -> bool:
 
 
 def _sentence_borders(text: str, begin: int, end: int) -> Iterator[int]:
-    """Where, inside one block, the next window begins."""
+    """The places inside one block at which a new window begins."""
     since = begin
     for match in BORDER.finditer(text, begin, end):
         kind = match.lastgroup
@@ -138,7 +139,7 @@ def _sentence_borders(text: str, begin: int, end: int) -> Iterator[int]:
             continue
         since = match.end()
         if kind == "stop" and text.startswith(",", since, end):
-            since += 1  # the comma that a line break became
+            since += 1  # this comma was once a line break
         yield since
 
 
@@ -157,7 +158,7 @@ def _ends_sentence(text: str, since: int, match: re.Match[str], end: int) -> boo
     before = LAST_WORD.search(text, max(since, match.start() - 40), match.start())
     word = before.group() if before else ""
     next_word = (first + rest).lower()
-    is_near = match.start() - since <= LINE_BEGINNING  # without it long blocks take n² time
+    is_near = match.start() - since <= LINE_BEGINNING  # without this limit long blocks take n² time
     if is_near and _LONE_NUMBER.match(word) and text[since : match.start()].strip() == word:
         return False  # the number of a list item: "2. Hypertension"
     if word.lower() in BINDING_ABBREVIATIONS:
@@ -191,7 +192,7 @@ def _skip_space(text: str, begin: int, end: int) -> int:
 
 
 def _cut_position(text: str, begin: int) -> int:
-    """Where to cut a run without borders: after a comma, else at white space, else anywhere."""
+    """Where to cut a run without borders: after a comma, else at white space, else at the limit."""
     limit = begin + MAX_WINDOW_CHARACTERS
     half = begin + MAX_WINDOW_CHARACTERS // 2
     for mark in (", ", "; "):

@@ -1,6 +1,6 @@
 """The cues of the segmenter, as data: abbreviations, list markers, headings, line shapes.
 
-`segmentation.py` holds the algorithm. Everything here is language: extend it by evidence, and
+`segmentation.py` holds the algorithm. Everything here is about language: extend it on evidence, and
 raise `SEGMENTATION_VERSION` there when a change moves a border.
 """
 
@@ -24,7 +24,7 @@ FREE_ABBREVIATIONS = frozenset(
     tab tabs cap caps susp sol inj oz lb lbs in hr hrs min mins sec wk wks mo mos yr yrs pt pts
     hx dx rx sx tx fx exam temp wt ht avg max bp hr rr dob adm disch cont est""".split()
 )
-# Words that begin sentences: after an initial or a dotted abbreviation they show a real end.
+# Words that begin sentences: one of these after an initial ("E.") shows that a sentence ended.
 SENTENCE_STARTERS = frozenset(
     """a after all also an and as at because before both but by during each every few following
     for from given he her here his however if in initially it its many most no none not of on
@@ -47,21 +47,21 @@ CAPITALS_LINE = re.compile(r"\s*[A-Z][A-Z0-9 /&'(),-]{2,60}\s*$")
 TIMED_LINE = re.compile(
     r"\s*(?:(?:_{2,}|\[\*\*[^*\n]{0,60}\*\*\]|\d{2,4}[-/]\d{1,2}[-/]\d{1,4})\s+)?\d{1,2}:\d{2}"
 )
-# Two columns: a tab, or three spaces between two words. Here and in STOP possessive repeats keep
-# a long run (of spaces, of dots) from being tried again from each of its characters.
+# Two columns: a tab, or three spaces between two words. Here and in STOP, possessive repeats keep
+# the matcher from trying a long run (of spaces, of dots) again from each of its characters.
 TABLE_LINE = re.compile(r"\S(?:\s?\t\s*+|\s{3,}+)\S")
 
-# A MIMIC-III blank may hold full stops and commas, and where a program wrapped the note one line
-# break: nothing inside it is a border.
+# A MIMIC-III blank may hold full stops and commas, and one line break where a program wrapped the
+# note. Nothing inside a blank is a border.
 BLANK = r"\[\*\*[^\]\n]{0,120}(?:\n[^\[\]\n]{0,120})?\*\*\]"
-# The halves of a blank on two lines: what the first ends with, what the second begins with.
+# A blank on two lines: how the first line ends and how the second begins.
 BLANK_BEGINS = re.compile(r"\[\*\*[^\]]{0,120}\Z")
 BLANK_ENDS = re.compile(r"[^\[\]]{0,120}\*\*\]")
 # What may end a sentence: stops, then closing quotes and brackets.
 STOP = r"(?<![.!?])(?P<stop>[.!?]++[\"'”’»)\]}]*+)(?=\s|,(?=[A-Z0-9])|$)"
-# "the end.The next": a stop with its space forgotten.
+# "the end.The next": a full stop without the space after it.
 GLUED = r"(?<=[a-z]{3})(?P<glued>\.)(?=[A-Z][a-z]{2,})"
-# Where line breaks became commas long ago: ",HEADER:,", ".,2.  item".
+# For notes whose line breaks were once turned into commas: ",HEADER:,", ".,2.  item".
 INLINE_HEADING = (
     r"(?P<heading>,[^\S\n]*)(?=[A-Z][A-Z0-9 /&'().-]{1,60}:)|"
     r"(?<=:)(?P<after>[^\S\n]*,)|(?P<item>,[^\S\n]*)(?=\d{1,2}\.[^\S\n]+[A-Za-z])"

@@ -22,7 +22,11 @@ def keyed_hash(key: bytes) -> Callable[[str], str]:
 
 
 def hmac_pads(key: bytes) -> tuple[bytes, bytes]:
-    """The inner and the outer pad of HMAC-SHA256, for engines that have SHA-256 but no HMAC."""
+    """The inner and the outer pad of HMAC-SHA256, for engines that have SHA-256 but no HMAC.
+
+    Raises:
+        ValueError: the key is longer than SHA-256's block.
+    """
     if len(key) > _BLOCK:
         raise ValueError(f"a hash key has at most {_BLOCK} bytes, this one has {len(key)}")
     padded = key.ljust(_BLOCK, b"\0")

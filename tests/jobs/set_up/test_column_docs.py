@@ -19,13 +19,13 @@ def test_the_docs_have_the_declared_columns(name: str) -> None:
 
 def test_a_document_is_written_once_and_only_between_its_markers(tmp_path, capsys) -> None:
     for name, (marker, _) in GENERATED.items():
-        text = f"before\n<!-- {marker}: begin -->\nold\n<!-- {marker}: end -->\nafter\n"
+        text = f"before\n<!-- {marker}: begin -->\nREPLACED\n<!-- {marker}: end -->\nafter\n"
         (tmp_path / name).write_text(text)
     assert main(["--docs", str(tmp_path)]) == 0
     first = {name: (tmp_path / name).read_text() for name in GENERATED}
     for text in first.values():
         assert text.startswith("before\n<!--") and text.endswith("-->\nafter\n")
-        assert "old" not in text and "`entities`" in text
+        assert "REPLACED" not in text and "`entities`" in text
     assert capsys.readouterr().out.count("written anew") == len(GENERATED)
     assert main(["--docs", str(tmp_path)]) == 0
     assert {name: (tmp_path / name).read_text() for name in GENERATED} == first

@@ -179,6 +179,8 @@ def test_runs_and_refusals_are_summed_up(spark, views: str) -> None:
     assert sorted(rows_of(spark, query)) == [("no_note_id", 1, 0, 1), ("too_long", 2, 2, 1)]
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_a_repeat_keeps_what_stands_and_mends_what_moved(spark, schema: str, copy: Path) -> None:
     def register(place: Path) -> list[tuple[str, str]]:
         entries = register_tables(spark, str(place), Names(schema))

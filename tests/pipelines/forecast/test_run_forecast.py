@@ -53,6 +53,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 NUMBER = PATIENTS * NOTES_EACH
 
 
+@pytest.mark.whole
 def test_a_sample_tells_what_a_run_does(spark, plan: RunPlan, few: None) -> None:
     forecast = forecast_run(spark, plan, Progress())
     assert not Path(str(plan.root.path)).exists()
@@ -96,6 +97,7 @@ def test_a_small_source_is_counted(spark, plan: RunPlan) -> None:
     assert forecast.due.wordpieces.high < 1.1 * words
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("subject", [lambda _: None, lambda _: 7], ids=["no patient", "one"])
 def test_notes_are_drawn_where_patients_cannot_be(
     spark, plan: RunPlan, few: None, subject: Callable[[int], int | None]
@@ -108,6 +110,7 @@ def test_notes_are_drawn_where_patients_cannot_be(
     assert forecast.due.new.low < forecast.due.new.value
 
 
+@pytest.mark.whole
 def test_few_new_notes_and_refused_ones_are_seen(
     spark, plan: RunPlan, few: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

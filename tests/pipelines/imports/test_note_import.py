@@ -199,6 +199,7 @@ def test_a_broken_file_writes_nothing(spark, tmp_path: Path) -> None:
     assert not (tmp_path / "table").exists() and not (tmp_path / "table_rejected").exists()
 
 
+@pytest.mark.whole
 def test_a_table_is_replaced_only_where_asked_and_as_a_whole(spark, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", NOTES, "a,1,,DS,1,,,canary", "b,1,,DS,1,,,canary")
     plan = plan_of(path, MIMIC4)
@@ -218,6 +219,7 @@ def test_a_table_is_replaced_only_where_asked_and_as_a_whole(spark, tmp_path: Pa
     assert sum("numOutputRows" in entry.operationMetrics for entry in history) == 2
 
 
+@pytest.mark.whole
 def test_a_write_that_fails_leaves_what_was_there(spark, tmp_path: Path) -> None:
     """One task fails when others have written: without the commit there is no table."""
     good = spark.range(100).selectExpr("id AS note_id", "string(id) AS text")
@@ -255,6 +257,8 @@ def test_what_is_no_table_of_ours_is_left_alone(spark, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_a_catalog_table(spark, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "radiology.csv", NOTES, "a,1,,RR,1,2150-01-01,2150-01-02,t")
     spark.sql("CREATE SCHEMA IF NOT EXISTS imported")
@@ -323,6 +327,7 @@ def test_the_layout_is_a_grid(spark) -> None:
     assert len(narrow) >= len(spread) // 2
 
 
+@pytest.mark.whole
 def test_two_hundred_thousand_rows(spark, tmp_path: Path) -> None:
     """One file that cannot be split, counted row by row by Python beside."""
     path = tmp_path / "NOTEEVENTS.csv.gz"

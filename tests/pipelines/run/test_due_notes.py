@@ -107,6 +107,7 @@ def test_days_in_any_order_leave_the_latest_text_of_each_note(spark, plan: RunPl
     assert not [finding for finding in verify_tables(tables) if finding.is_violation]
 
 
+@pytest.mark.whole
 def test_a_text_that_comes_again_makes_its_note_newer(spark, plan: RunPlan) -> None:
     days = [f"2150-01-0{day}" for day in range(1, 10)]
     run(spark, plan, [("a", "insulin", days[4], False), ("b", "heparin", None, False)])
@@ -120,6 +121,7 @@ def test_a_text_that_comes_again_makes_its_note_newer(spark, plan: RunPlan) -> N
     assert stamps.count() == 1
 
 
+@pytest.mark.whole
 def test_what_a_dead_run_had_begun_is_mended_whatever_the_next_run_is_asked_for(
     spark, plan: RunPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +159,7 @@ def dies_before(patch: pytest.MonkeyPatch, name: str, number: int) -> None:
     patch.setattr(note_writing, name, dying)
 
 
+@pytest.mark.whole
 def test_a_run_that_waited_reads_what_came_meanwhile(
     spark, plan: RunPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +214,8 @@ def test_only_rows_of_a_time_are_read_and_those_without_one(spark, tmp_path: Pat
         read()
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_only_what_changed_in_a_delta_table_is_read(spark, plan: RunPlan, tmp_path: Path) -> None:
     table = str(tmp_path / "notes")
     name = f"delta.`{table}`"

@@ -116,6 +116,7 @@ def test_every_note_is_accounted_for_and_every_offset_exact(
     assert told.slices[-1][0] == told.slices[-1][1] > 0
 
 
+@pytest.mark.whole
 def test_predictions_and_windows_hold_no_text_and_windows_cover_the_notes(
     spark, make_plan: MakePlan, samples: Path
 ) -> None:
@@ -171,6 +172,7 @@ def test_an_amended_note_is_replaced_and_only_new_text_is_scored(
     ]
 
 
+@pytest.mark.whole
 def test_new_filters_rerun_without_inference(spark, make_plan: MakePlan, tmp_path: Path) -> None:
     notes = write_notes(tmp_path / "n.jsonl", ("a", "aspirin for anemia", None))
     plan = make_plan(notes)
@@ -215,6 +217,7 @@ def test_blank_notes_are_done_and_bad_rows_are_quarantined_once(
     assert "canary" not in str(refused)
 
 
+@pytest.mark.whole
 def test_a_huge_note_and_one_without_a_space_pass_beside_others(
     spark, make_plan: MakePlan, tmp_path: Path
 ) -> None:
@@ -240,6 +243,7 @@ def test_a_huge_note_and_one_without_a_space_pass_beside_others(
     assert record.scored_windows < 600
 
 
+@pytest.mark.whole
 def test_many_small_slices_give_the_same_rows(
     spark, make_plan: MakePlan, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +257,7 @@ def test_many_small_slices_give_the_same_rows(
     assert entities(spark, sliced) == entities(spark, whole)
 
 
+@pytest.mark.whole
 def test_partitions_formats_and_order_change_no_row(
     spark, make_plan: MakePlan, samples: Path, tmp_path: Path
 ) -> None:
@@ -271,6 +276,7 @@ def test_partitions_formats_and_order_change_no_row(
     assert run.input_version == 0  # of the Delta table, the last of them
 
 
+@pytest.mark.whole
 def test_the_notes_of_one_file_are_work_for_every_slot(
     spark, make_plan: MakePlan, tmp_path: Path
 ) -> None:
@@ -286,6 +292,7 @@ def test_the_notes_of_one_file_are_work_for_every_slot(
     assert len(set(plan.root.read(spark, ENTITIES).inputFiles()) - files) == 1
 
 
+@pytest.mark.whole
 def test_a_failed_run_says_so_and_the_next_one_finishes(
     spark, make_plan: MakePlan, tmp_path: Path
 ) -> None:
@@ -300,6 +307,7 @@ def test_a_failed_run_says_so_and_the_next_one_finishes(
     assert [r[3] for r in entities(spark, plan)] == ["aspirin", "anemia"]
 
 
+@pytest.mark.whole
 def test_the_first_error_is_told_even_where_the_record_cannot_be_written(
     spark, make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

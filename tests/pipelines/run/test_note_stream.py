@@ -56,6 +56,8 @@ def mentions(spark, plan: RunPlan) -> set[tuple[str, str]]:
     return {(row.note_id, row.text) for row in rows}
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_a_stream_takes_up_what_came_since(spark, plan: RunPlan) -> None:
     name = f"delta.`{plan.source.path}`"
     add(spark, plan, ("a", "aspirin"), ("b", "heparin"), ("c", "warfarin"))
@@ -87,6 +89,8 @@ def test_a_stream_takes_up_what_came_since(spark, plan: RunPlan) -> None:
     assert mentions(spark, anew) == wanted
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_what_is_no_stream_of_changes_is_refused(spark, plan: RunPlan, tmp_path: Path) -> None:
     add(spark, plan, ("a", "aspirin"))
     for change in ({"limit": 1}, {"since": "2150-01-01"}, {"changed_only": True}):

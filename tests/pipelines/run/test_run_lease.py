@@ -98,6 +98,7 @@ def test_only_a_run_that_is_alive_keeps_others_away(
     assert statuses(spark, root).keys() == {*dead, "mine", "at work"}
 
 
+@pytest.mark.whole
 def test_a_run_waits_for_upkeep(spark, root: TableRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_lease, "LEAST_TRY_SECONDS", 0.0)
     with hold_for_upkeep(spark, root, "maintain_tables"):
@@ -110,6 +111,8 @@ def test_a_run_waits_for_upkeep(spark, root: TableRoot, monkeypatch: pytest.Monk
     assert statuses(spark, root) == {}
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_a_run_waits_until_the_other_one_has_ended(spark, root: TableRoot) -> None:
     seen = {"holder": "elsewhere:1", "heartbeat": now()}
     run_record.begin(spark, root, record("other", **seen))
@@ -128,6 +131,7 @@ def test_a_run_waits_until_the_other_one_has_ended(spark, root: TableRoot) -> No
     assert statuses(spark, root) == {"other": "done", "mine": "running"}
 
 
+@pytest.mark.whole
 def test_a_run_shows_that_it_is_alive(
     spark, root: TableRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +149,7 @@ def test_a_run_shows_that_it_is_alive(
         lease.refuse_lost()
 
 
+@pytest.mark.whole
 def test_a_run_that_was_silent_goes_on_unless_another_took_the_root(
     spark, root: TableRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,8 @@ def plan(tmp_path: Path) -> RunPlan:
     )
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_notes_that_break_the_model_are_quarantined_and_all_others_done(
     spark, plan: RunPlan, fake_engine, capfd
 ) -> None:

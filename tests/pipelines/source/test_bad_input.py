@@ -188,6 +188,8 @@ class Writer(Progress):
             self._what()
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_input_that_changes_while_it_is_read_is_told_and_nothing_is_written(
     spark, make_plan: Callable[[Path], RunPlan], tmp_path: Path
 ) -> None:

@@ -194,10 +194,13 @@ def test_other_tables_in_the_place_are_refused(spark, tmp_path: Path) -> None:
         create_tables(spark, TableRoot.at(str(tmp_path / "b"), None))
 
 
-def test_conflicts_are_tried_again_and_then_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicts_are_tried_again_and_then_given_up(
+    spark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of Delta's cannot be made without a session."""
     from delta.exceptions import ConcurrentAppendException
 
-    monkeypatch.setattr("pipelines.tables.table_root.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pipelines.spark.retries.time.sleep", lambda seconds: None)
     tries = []
 
     def write(failures: int) -> str:

@@ -133,6 +133,7 @@ def test_a_patient_is_gone_from_tables_files_and_logs(
     assert (again.notes, set(again.rows.values())) == (0, {0})
 
 
+@pytest.mark.whole
 def test_all_notes_of_a_patient_are_found_through_the_source(
     spark, root: TableRoot, made_root: Path
 ) -> None:

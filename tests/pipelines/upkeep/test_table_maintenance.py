@@ -67,6 +67,7 @@ def test_a_table_that_cannot_be_upgraded_keeps_all_from_being_changed(
     assert "delta.enableChangeDataFeed" not in properties
 
 
+@pytest.mark.whole
 def test_predictions_that_no_note_needs_are_dropped(spark, root: TableRoot) -> None:
     predictions = root.read(spark, PREDICTIONS)
     count = predictions.count()
@@ -94,6 +95,8 @@ def test_predictions_that_no_note_needs_are_dropped(spark, root: TableRoot) -> N
         drop_predictions(spark, root, Retention(unused=True))
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_files_are_merged_ordered_and_removed(spark, root: TableRoot) -> None:
     tables = (ENTITIES, RUNS)  # one that is clustered, one that is not
     for table in set(TABLES) - set(tables):

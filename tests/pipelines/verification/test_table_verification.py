@@ -257,6 +257,7 @@ def test_examples_are_few_however_much_is_broken(spark) -> None:
     assert all(int(example) % 2 for example in finding.examples)
 
 
+@pytest.mark.whole
 def test_the_notes_are_compared_with_their_rows(spark, made_root: Path, tmp_path: Path) -> None:
     tables, _ = open_for_checks(spark, TableRoot.at(str(made_root / "root"), None))
     broken = Broken(tables)
@@ -293,6 +294,7 @@ def test_the_notes_are_compared_with_their_rows(spark, made_root: Path, tmp_path
     assert {check.name for check in NOTE_CHECKS} == {finding.check.name for finding in findings}
 
 
+@pytest.mark.whole
 def test_sql_looks_at_the_same_slices(spark, made_root: Path) -> None:
     tables, _ = open_for_checks(spark, TableRoot.at(str(made_root / "root"), None))
     ledger = {row["note_id"]: row["text_hash"] for row in tables["processed_notes"].collect()}

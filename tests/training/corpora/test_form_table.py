@@ -83,9 +83,9 @@ def test_two_documents_with_one_id_are_refused(tmp_path):
         read_part(f"doccano:{path}")
 
 
-def test_the_readme_names_every_form():
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    table = [line for line in readme.splitlines() if line.startswith("| `")]
+def test_the_docs_name_every_form():
+    page = (REPOSITORY / "docs" / "corpora.md").read_text(encoding="utf-8")
+    table = [line for line in page.splitlines() if line.startswith("| `")]
     named = {form for line in table for form in re.findall(r"`([a-z0-9-]+):`", line)}
     assert named == set(FORMS)
 

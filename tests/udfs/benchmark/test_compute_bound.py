@@ -32,10 +32,12 @@ def test_products_are_counted_once_each():
     assert flops_per_wordpiece(config(5), 10, 3) == 2 * (5 * (256 + 256 + 160) + 24)
 
 
+@pytest.mark.heavy
 def test_a_product_takes_time():
     assert 0 < product_rate(config(1), torch.float32, 1) < 1e15
 
 
+@pytest.mark.heavy
 def test_the_engine_is_measured_beside_its_bound(random_package):
     found = measure_engine(random_package, ["fever", "no headache and the fever"] * 20, 1)
     assert found["wordpieces"] > 40

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 
 class CodeUnits:
-    """Both counts of one text. `offsets_of` gives the tables only where they differ."""
+    """Converts offsets in one text between code points and UTF-16 code units."""
 
     def __init__(self, text: str) -> None:
         self._units: list[int] | None = None
@@ -19,7 +19,7 @@ class CodeUnits:
             self._units = list(accumulate(widths, initial=0))
 
     def to_code_point(self, unit: int) -> int | None:
-        """The offset in code points; none where it lies inside a character or behind the text."""
+        """The offset in code points; None where it lies inside a character or after the text."""
         if self._units is None:
             return unit
         point = bisect_left(self._units, unit)

@@ -1,6 +1,6 @@
-"""What a file form cannot hold: counted by kind while it is written, and told to the user.
+"""What a file form cannot hold: writers count it by kind, and the user is told.
 
-A writer that counts nothing has written a corpus that reads back as it was.
+Where a writer counts no loss, the corpus reads back as it was.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def plain_name(name: str, losses: Losses) -> str:
 
 
 def count_extras(documents: Iterable[Document], kinds: Iterable[str]) -> Losses:
-    """How many of these extras (the first four kinds) the documents have."""
+    """How many of these extras the documents have; `kinds` are some of the first four above."""
     losses: Losses = Counter()
     for document in documents:
         losses[ATTRIBUTES] += sum(len(span.attributes) for span in document.spans)

@@ -18,7 +18,7 @@ from training.corpora.forms.code_units import CodeUnits
 from udfs.errors import InputError
 from udfs.spans import Mention
 
-# Where a record may say which document it is, first come first served.
+# Keys that may hold the id of a record; the first one that is there counts.
 ID_KEYS = ("doc_id", "note_id", "id")
 
 
@@ -36,9 +36,10 @@ class Place:
 
 
 def read_text(path: Path) -> str:
-    """A file's text as it stands, line ends and all; `.gz` is unpacked.
+    """A file's text, with its line ends unchanged; `.gz` is unpacked.
 
-    Raises InputError where the file is missing or not UTF-8.
+    Raises:
+        InputError: the file is missing, not UTF-8, or a damaged `.gz`.
     """
     if not path.is_file():
         raise InputError(f"corpus file {path} is missing")
@@ -112,7 +113,7 @@ def sequence(place: Place, value: object, name: str) -> list[Any]:
 
 
 def string(place: Place, value: object, name: str) -> str:
-    """A string of whole characters: JSON can also hold half of a surrogate pair."""
+    """A string without lone surrogates; JSON can hold half of a surrogate pair."""
     if not isinstance(value, str):
         raise place.broken(f"{name} must be a string")
     try:
@@ -125,21 +126,24 @@ def string(place: Place, value: object, name: str) -> str:
 
 
 def whole_number(place: Place, value: object, name: str) -> int:
-    """An integer, and no bool."""
+    """An integer that is not a bool."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise place.broken(f"{name} must be a whole number")
     return value
 
 
 def identifier(place: Place, value: object, name: str) -> int | str:
-    """What tools name an annotation by."""
+    """The id that a tool gives an annotation."""
     if not isinstance(value, int | str):
         raise place.broken(f"{name} must be a number or a string")
     return value
 
 
 def code_point_offset(place: Place, value: object, units: CodeUnits | None) -> int:
-    """An offset of a file in code points; `units` where the file counts UTF-16 code units."""
+    """The code-point offset for an offset of a file.
+
+    `units` is None where the file counts code points, else it converts from UTF-16 code units.
+    """
     offset = whole_number(place, value, "an offset")
     if units is None:
         return offset
@@ -150,7 +154,7 @@ def code_point_offset(place: Place, value: object, units: CodeUnits | None) -> i
 
 
 def record_id(place: Place, record: dict[str, Any]) -> str:
-    """The id that a record has, else `<file>:<number>`."""
+    """The record's own id, else `<file>:<number>`."""
     for key in ID_KEYS:
         value = record.get(key)
         if isinstance(value, int) and not isinstance(value, bool):
@@ -163,8 +167,13 @@ def record_id(place: Place, record: dict[str, Any]) -> str:
 def checked_mention(
     place: Place, text: str, begin: int, end: int, label: str, quoted: str | None = None
 ) -> Mention:
-    """A mention in one piece whose offsets fit the text and whose text, if the file quotes it, is
-    that between them. It may be empty: JSON forms can say so, and the report counts it.
+    """A mention in one piece, checked against the text.
+
+    Its offsets must lie inside the text. `quoted`, if the file quotes the mention, must equal the
+    text between them. A mention may be empty: JSON forms can hold one, and the report counts it.
+
+    Raises:
+        InputError: the offsets, the quoted text or the label break one of these rules.
     """
     if not 0 <= begin <= end <= len(text):
         raise place.broken(
@@ -178,7 +187,11 @@ def checked_mention(
 
 
 def checked_fragments(place: Place, text: str, pieces: Iterable[tuple[int, int]]) -> None:
-    """Refuses pieces that are empty, touch, overlap or stand in another order than the text's."""
+    """Refuses pieces that are empty, touch, overlap or are not in text order.
+
+    Raises:
+        InputError: a piece breaks one of these rules, or lies outside the text.
+    """
     before = -1
     for begin, end in pieces:
         if not before < begin < end <= len(text):
@@ -190,7 +203,11 @@ def checked_fragments(place: Place, text: str, pieces: Iterable[tuple[int, int]]
 
 
 def refuse_repeated_ids(path: Path, documents: Iterable[Document]) -> None:
-    """Raises InputError where two documents have one id."""
+    """Refuses two documents with the same id.
+
+    Raises:
+        InputError: there are such documents.
+    """
     number_of: dict[str, int] = {}
     for number, document in enumerate(documents, start=1):
         first = number_of.setdefault(document.doc_id, number)
@@ -199,14 +216,14 @@ def refuse_repeated_ids(path: Path, documents: Iterable[Document]) -> None:
 
 
 def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """One record a line."""
+    """Writes one record a line."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for record in records:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def write_json_array(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """One array, a record a line."""
+    """Writes one array, a record a line."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write("[")
         for number, record in enumerate(records):

@@ -1,10 +1,10 @@
-"""i2b2 2009 medication extraction: a line for each entry, a medication with what is said of it.
+"""i2b2 2009 medication extraction: each line is an entry, a medication with its fields.
 
     m="lasix" 6:5 6:5||do="40 mg" 6:6 6:7||mo="iv" 6:8 6:8||f="nm"||du="nm"||r="nm"||ln="list"
 
-`nm` is not mentioned. Parts of a discontinuous field are joined by `...`, their offsets by a comma.
-Some gold files have `|||` for `||`, ` ... ` for `...` or a blank for the comma. Source: Uzuner et
-al., J Am Med Inform Assoc 2010;17:514-518.
+`nm` means "not mentioned". Parts of a discontinuous field are joined by `...`, their offsets by a
+comma. Some gold files have `|||` for `||`, ` ... ` for `...` or a blank for the comma. Source:
+Uzuner et al., J Am Med Inform Assoc 2010;17:514-518.
 """
 
 from __future__ import annotations
@@ -37,13 +37,17 @@ _ELLIPSIS = re.compile(r"\s*\.\.\.\s*")
 
 
 def read_i2b2_2009(folder: Path, met: Counter[str]) -> list[Document]:
-    """Documents of a folder and those below it: texts are named `ID` (or `ID.txt`), entries
-    `ID.i2b2.entries`, `ID_gold.entries`, `ID.entries` or `ID.m`.
+    """Documents of a folder and the folders below it.
 
-    A field of an entry becomes a mention with a relation such as `dosage-medication` to the entry's
-    medication; `e`, `t`, `c` and `ln` become attributes of it. Each entry has mentions of its own,
-    so a drug with two doses is a medication that stands twice. Texts without entries are left out
-    and counted.
+    Texts are named `ID` or `ID.txt`; entries are named `ID.i2b2.entries`, `ID_gold.entries`,
+    `ID.entries` or `ID.m`. A field of an entry becomes a mention with a relation such as
+    `dosage-medication` to the entry's medication; `e`, `t`, `c` and `ln` become attributes of the
+    medication. Each entry has its own mentions, so a drug with two doses gives two mentions of the
+    medication. Texts without entries are left out and counted.
+
+    Raises:
+        InputError: there are no entries, entries have no text, two files belong to one document, or
+            a line breaks a rule.
     """
     texts: dict[str, Path] = {}
     entries: dict[str, Path] = {}
@@ -108,7 +112,7 @@ class _Note:
         inside = "...".join(words_of(self._text[begin:end]) for begin, end in pieces)
         said = _ELLIPSIS.sub("...", words_of(quoted))
         if inside != said:
-            # Tokens end at white space, so `pain.` may be quoted as `pain`.
+            # A token ends only at white space, so the token `pain.` may be quoted as `pain`.
             if _bare(inside) != _bare(said):
                 raise place.broken(f"the mention differs from the text at{offsets}")
             self._met[LESS_PUNCTUATION] += 1

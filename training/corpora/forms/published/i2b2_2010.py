@@ -29,15 +29,20 @@ _CON = re.compile(rf'{_CONCEPT}\|\|t="([^"|]+)"\s*')
 _AST = re.compile(rf'{_CONCEPT}\|\|t="([^"|]+)"\|\|a="([^"|]+)"\s*')
 _REL = re.compile(rf'{_CONCEPT}\|\|r="([^"|]+)"\|\|{_CONCEPT}\s*')
 ASSERTION = "assertion"
-# The label of a relation's first argument, by how its name begins; the second is a problem.
+# The first two letters of a relation's name tell the label of its first argument. The second
+# argument is always a problem.
 _FIRST_ARGUMENT = {"Tr": "treatment", "Te": "test", "PI": "problem"}
 
 
 def read_i2b2_2010(folder: Path, met: Counter[str]) -> list[Document]:
-    """Documents of a folder and those below it, wherever texts and annotations lie in them; the id
-    is the file name without `.txt`.
+    """Documents of a folder and the folders below it, wherever texts and annotations lie in them.
 
-    An assertion becomes an attribute of its problem. Texts without `.con` are left out and counted.
+    The id is the file name without `.txt`. An assertion becomes an attribute of its problem. Texts
+    without `.con` are left out and counted.
+
+    Raises:
+        InputError: there is no `.con` file, a file lacks the one that it belongs to, two files have
+            the same name, or a line breaks a rule.
     """
     files = {suffix: _by_name(folder, suffix) for suffix in (".txt", ".con", ".ast", ".rel")}
     if not files[".con"]:

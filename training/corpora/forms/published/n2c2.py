@@ -1,7 +1,8 @@
-"""n2c2 2018 track 2 as its holders have it: brat standoff in a training and a test folder.
+"""n2c2 2018 track 2 as it is distributed: brat standoff in a training and a test folder.
 
-Owns where the parts lie, and the development part, which the corpus lacks: the training documents
-of which the sha256 of the id is divisible by ten. Adding or leaving out documents moves no other.
+Owns where the parts lie, and the development part. The corpus has none, so we take the training
+documents whose id has a sha256 that is divisible by ten. Adding or removing documents moves no
+other document to another part.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ _FOLDERS = {
     TRAINING: (TRAINING, "training", "train"),
     TEST: (TEST, "gold-standard-test-data", "test_data"),
 }
-DEVELOPMENT_SHARE = 10  # one document in so many
+DEVELOPMENT_SHARE = 10  # one training document in ten is in the development part
 
 
 def read_n2c2(folder: Path, part: str | None, met: Counter[str]) -> list[Document]:
-    """The documents of a part; None is both folders, as far as they are there.
+    """The documents of a part; None reads both folders, or the one that is there.
 
-    Raises InputError where a folder is missing, or for a file that breaks brat's rules.
+    Raises:
+        InputError: a folder is missing, or a file breaks brat's rules.
     """
     if part is None:
         there = [kind for kind in _FOLDERS if _candidates(folder, kind)]
@@ -55,7 +57,8 @@ def _find(folder: Path, kind: str) -> Path:
             f"{folder} must hold one of the folders {', '.join(_FOLDERS[kind])}, "
             f"but holds {len(found)}"
         )
-    # An archive may have a folder of its own inside, and what a Mac adds to archives beside it.
+    # An unpacked archive may hold one inner folder, and beside it the __MACOSX folder that macOS
+    # adds to archives.
     place = found[0]
     if any(place.glob("*.txt")):
         return place

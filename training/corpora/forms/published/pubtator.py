@@ -1,8 +1,8 @@
 """PubTator files: BC5CDR, the NCBI disease corpus as it was published, and MedMentions.
 
-A document is `PMID|t|TITLE`, `PMID|a|ABSTRACT` and a line `PMID begin end mention label ids` for
-each mention, in columns, then an empty line. Offsets count code points of title + one space +
-abstract, end exclusive; every mention is compared with that text.
+A document is a line `PMID|t|TITLE`, a line `PMID|a|ABSTRACT`, a line with the columns
+`PMID begin end mention label ids` for each mention, and an empty line. Offsets count code points of
+title + one space + abstract, end exclusive; every mention is compared with that text.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ _RELATION = "CID"
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a corpus does that others may not."""
+    """Which deviations from the plain form a corpus is allowed."""
 
     quotes_outer_space: bool = False
     repeats_documents: bool = False
 
 
 PLAIN = Dialect()
-# As README files of copies and our own counts have it: 10923035 and 8528200.
+# 10923035 quotes outer space and 8528200 stands twice: so say README files of copies, and our own
+# counts.
 NCBI_DISEASE = Dialect(quotes_outer_space=True, repeats_documents=True)
 
 _Block = list[tuple[Place, str]]
@@ -46,9 +47,13 @@ def read_pubtator(
 ) -> list[Document]:
     """Documents of a PubTator file, with concept ids and `CID` relations of concepts.
 
-    Ids are split at `|` (a composite mention); `+` joins concepts that only together are what is
-    meant, and stays. The prefix `UMLS:` of MedMentions is left out. A label is the column as it is,
-    also where MedMentions has several types with commas. `met` counts what is not taken over.
+    Ids are split at `|` (a composite mention). `+` joins concepts that have the meaning only
+    together, so such an id is not split. The prefix `UMLS:` of MedMentions is removed. A label is
+    the column as it is, also where MedMentions has several types with commas between them. `met`
+    counts what is left out.
+
+    Raises:
+        InputError: a line breaks a rule.
     """
     reader = _Reader(Counter() if met is None else met, dialect)
     block: _Block = []
@@ -58,7 +63,7 @@ def read_pubtator(
         elif block:
             reader.read(block)
             block = []
-    if block:  # the published files do not end with an empty line, nor even with a newline
+    if block:  # the published files end without an empty line and even without a newline
         reader.read(block)
     return reader.documents
 
@@ -101,7 +106,7 @@ class _Reader:
         return make_document(doc_id, text, mentions, concept_relations=relations)
 
     def _mention(self, place: Place, columns: list[str], text: str) -> Mention:
-        # The id may be missing; composite mentions carry a seventh column.
+        # The id may be missing; a composite mention has a seventh column.
         if len(columns) not in (5, 6, 7):
             raise place.broken(
                 "expected PMID, begin, end, mention, label, id in columns, "
@@ -141,15 +146,20 @@ def _text_line(numbered: tuple[Place, str], kind: str) -> tuple[str, str]:
     return columns[0], columns[2]
 
 
-# The names that MedMentions has for the parts of a corpus.
+# MedMentions' own names of the parts.
 _MEDMENTIONS_PARTS = {"train": "trng", "devel": "dev", "test": "test"}
 _PMIDS = "corpus_pubtator_pmids_"
 
 
 def read_medmentions(path: Path, part: str | None, met: Counter[str]) -> list[Document]:
-    """MedMentions: its file (`corpus_pubtator.txt`, also `.gz`), or the folder of that file alone.
+    """Documents of MedMentions: `path` is its file, or a folder with only that corpus file.
 
-    A part is what the list `corpus_pubtator_pmids_{trng,dev,test}.txt` beside it names.
+    The file is `corpus_pubtator.txt`, also as `.gz`. The list
+    `corpus_pubtator_pmids_{trng,dev,test}.txt` beside it names the documents of a part.
+
+    Raises:
+        InputError: the folder does not hold one corpus file, the list names a document that the
+            file lacks, or a line breaks a rule.
     """
     file = path if path.is_file() else _corpus_file(path)
     documents = read_pubtator(file, met)

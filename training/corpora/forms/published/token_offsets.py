@@ -1,6 +1,6 @@
 """Offsets of the i2b2 challenges, `line:token` with both ends included → offsets in the text.
 
-Lines count from 1 and end at line feeds; tokens count from 0 and are what white space separates.
+Lines count from 1 and end at line feeds. Tokens count from 0 and are separated by white space.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 from training.corpora.forms.source_lines import Place
 
-# A number of a line or token: longer ones stand in no file.
+# A line or token number has at most nine digits; no file has a longer one.
 _OFFSET = re.compile(r"([0-9]{1,9}):([0-9]{1,9}) ([0-9]{1,9}):([0-9]{1,9})")
 OFFSET = r"[0-9]{1,9}:[0-9]{1,9} [0-9]{1,9}:[0-9]{1,9}"
 _TOKEN = re.compile(r"\S+")
 
 
 class TokenOffsets:
-    """The tokens of a text by line."""
+    """The tokens of each line of a text."""
 
     def __init__(self, text: str) -> None:
         self._lines = [
@@ -28,7 +28,8 @@ class TokenOffsets:
     def span(self, place: Place, offset: str) -> tuple[int, int]:
         """Begin and end in code points of an offset such as `4:7 5:0`.
 
-        Raises InputError where the text has no such tokens, or the last stands before the first.
+        Raises:
+            InputError: the text has no such tokens, or the last one stands before the first.
         """
         found = _OFFSET.fullmatch(offset)
         if found is None:
@@ -53,5 +54,5 @@ def _line_borders(text: str) -> Iterator[tuple[int, int]]:
 
 
 def words_of(text: str) -> str:
-    """Lower case, one space between words: what a quoted mention is compared by."""
+    """The text in lower case with one space between words, to compare a quoted mention by."""
     return " ".join(text.lower().split())

@@ -3,10 +3,10 @@
     T1<TAB>Label begin end[;begin end…]<TAB>text    R1<TAB>Label Arg1:T1 Arg2:T2
     A1<TAB>Name T1 [value]                          N1<TAB>Reference T1 RESOURCE:ID<TAB>name
 
-Offsets count code points of the text file, each character of a CRLF too, end exclusive. A line of
-the file cannot hold a line break, so brat cuts a mention there: fragments with nothing but white
-space and a line break between them are one piece, and are written so again. All others are
-fragments of a discontinuous mention. Format: https://brat.nlplab.org/standoff.html.
+Offsets count code points of the text file, end exclusive; CRLF counts as two. A line of the `.ann`
+file cannot hold a line break, so brat cuts a mention at each one. Fragments with only white space
+and a line break between them are therefore read as one piece, and are cut again when written. All
+others are fragments of a discontinuous mention. Format: https://brat.nlplab.org/standoff.html.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEFT_OUT = {
 }
 OF_EVENTS = "attributes, ids and relations of events or relations, left out"
 
-# A concept id without the name of a vocabulary stands below this one.
+# The name of the vocabulary in a reference whose concept id names none.
 NO_RESOURCE = "concept:"
 
 _MENTION = re.compile(r"(\S+) ([0-9]{1,9} [0-9]{1,9}(?:;[0-9]{1,9} [0-9]{1,9})*)")
@@ -47,10 +47,12 @@ _REFERENCE = re.compile(r"Reference (\S+) (\S+)")
 
 
 def read_brat(folder: Path, met: Counter[str]) -> list[Document]:
-    """Documents of a folder and those below it; the id is the path without `.txt`.
+    """Documents of a folder and the folders below it; the id is the path without `.txt`.
 
-    Raises InputError for a text without annotations or the reverse, and for a line that breaks a
-    rule. `met` counts what has no place in a document: notes, events, equivalences.
+    `met` counts what has no place in a document: annotators' notes, events, equivalences.
+
+    Raises:
+        InputError: a text has no annotation file or the reverse, or a line breaks a rule.
     """
     texts = {path.with_suffix(""): path for path in folder.rglob("*.txt")}
     annotations = {path.with_suffix(""): path for path in folder.rglob("*.ann")}
@@ -69,7 +71,7 @@ def _read_document(doc_id: str, text_file: Path, file: Path, met: Counter[str]) 
     text = read_text(text_file)
     mentions: dict[str, Mention] = {}
     later: list[tuple[Place, str, str]] = []
-    skipped: set[str] = set()  # ids of what is left out, which others may refer to
+    skipped: set[str] = set()  # ids of annotations without a mention; others may refer to them
     for place, line in read_lines(file):
         if not line.strip():
             continue
@@ -124,7 +126,7 @@ def _join_at_line_breaks(text: str, pieces: Sequence[tuple[int, int]]) -> list[t
 
 
 def is_line_break(gap: str) -> bool:
-    """Whether a text is white space with a line break in it, at which brat cuts a mention."""
+    """Whether a gap is white space with a line break, where brat cuts a mention."""
     return gap.isspace() and ("\n" in gap or "\r" in gap)
 
 
@@ -136,7 +138,10 @@ def _with_extras(
     skipped: set[str],
     met: Counter[str],
 ) -> Document:
-    """Adds relations, attributes and concept ids, which may stand before what they refer to."""
+    """Adds relations, attributes and concept ids after all mentions are read.
+
+    In the file they may stand before the mention that they refer to.
+    """
     place_of = {name: number for number, name in enumerate(mentions)}
     relations: list[Relation] = []
     attributes: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -174,5 +179,5 @@ _PARSERS: dict[str, tuple[_Parser, str]] = {
     "M": (_ATTRIBUTE.fullmatch, "NAME ID, or NAME ID value"),
     "N": (_REFERENCE.fullmatch, "Reference ID RESOURCE:ID"),
 }
-# Which groups of those are ids.
+# Which groups of these patterns are ids of other annotations.
 _TARGETS = {"R": (2, 3), "A": (2,), "M": (2,), "N": (1,)}

@@ -1,4 +1,4 @@
-"""Documents → a folder of brat standoff: `ID.txt` as the text is, `ID.ann` with its annotations."""
+"""Documents → a folder of brat standoff: `ID.txt` with the text, `ID.ann` with its annotations."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from udfs.errors import InputError
 from udfs.spans import Mention
 
 _WHITE_SPACE = re.compile(r"\s+")
-_LONGEST_NAME = 200  # bytes; file systems allow 255 with the suffix
+_LONGEST_NAME = 200  # bytes; file systems allow 255, the suffix included
 
 
 def write_brat(documents: Sequence[Document], folder: Path) -> Losses:
     """Writes a new folder; returns what is lost.
 
-    Raises InputError where the id of a document cannot be the name of a file.
+    Raises:
+        InputError: the id of a document cannot be the name of a file.
     """
     losses = count_extras(documents, (CONCEPT_RELATIONS,))
     for number, document in enumerate(documents, start=1):
@@ -89,7 +90,7 @@ def _lines(document: Document, losses: Losses) -> Iterator[str]:
 
 
 def _cut(text: str, mention: Mention, losses: Losses) -> list[tuple[int, int]]:
-    """The fragments of a mention, cut at line breaks; none where brat cannot hold it."""
+    """The fragments of a mention, cut at line breaks; empty where brat cannot hold the mention."""
     if mention.begin == mention.end:
         losses[EMPTY] += 1
         return []

@@ -1,7 +1,7 @@
 """Column files: a token a line with its tag (CoNLL), an empty line after each sentence.
 
-They keep neither the white space of the source nor offsets: the text is the tokens joined by one
-space, and the sentences of a document by a line feed.
+They keep neither the white space of the source nor offsets. The text of a document is its tokens
+joined by one space, and its sentences joined by a line feed.
 """
 
 from __future__ import annotations
@@ -32,23 +32,27 @@ class _Sentence:
 
 
 def read_bc5cdr_tsv(path: Path) -> list[Document]:
-    """Sentences of an IOB2 file (`token<TAB>tag`, an empty line after each) as documents with the
-    id `<file>:<first line>`.
+    """Sentences of an IOB2 file as documents with the id `<file>:<first line>`.
 
-    The text is the tokens joined by one space, since the file does not keep the spacing of the
-    source.
+    A line is `token<TAB>tag`; an empty line ends a sentence. The text is the tokens joined by one
+    space, since the file does not keep the spacing of the source.
+
+    Raises:
+        InputError: a line breaks a rule.
     """
     return _read_columns(path, _split_tsv, IOB2)
 
 
 def read_conll(path: Path, met: Counter[str], scheme: str = IOB2) -> list[Document]:
-    """Documents of a column file: the token in the first column, the tag in the last, with tabs or
-    white space between.
+    """Documents of a column file: the token in the first column, the tag in the last.
 
-    `-DOCSTART-` lines begin documents; a file without them gives a document for each sentence, with
-    the id `<file>:<first line>`. In IOB2 every mention begins with B-; in IOB1 (CoNLL-2003 as it
-    was published) only one that follows another of its label does. A tag that its scheme does not
-    allow is an error.
+    Tabs or white space separate the columns. `-DOCSTART-` lines begin documents; a file without
+    them gives a document for each sentence, with the id `<file>:<first line>`. In IOB2 every
+    mention begins with B-. In IOB1 (CoNLL-2003 as it was published) a mention begins with B- only
+    where it directly follows another one of its label.
+
+    Raises:
+        InputError: a line breaks a rule, or has a tag that the scheme does not allow.
     """
     return _read_columns(path, _conll_splitter(), scheme)
 
@@ -89,7 +93,10 @@ def _split_tsv(place: Place, line: str) -> list[str]:
 
 
 def _conll_splitter() -> _Splitter:
-    """Splits at tabs where there are any, and wants as many columns in every line."""
+    """A splitter at tabs, or at white space in a line without tabs.
+
+    It requires the same number of columns in every line.
+    """
     wanted = 0
 
     def split(place: Place, line: str) -> list[str]:
@@ -118,7 +125,8 @@ def _check_tag(place: Place, tag: str, before: str, scheme: str) -> None:
 
 
 def _document(doc_id: str, sentences: Sequence[_Sentence]) -> Document:
-    # Read here and not by label_scheme.tags_to_spans: gold must not change when the decoder does.
+    # Tags are decoded here and not by label_scheme.tags_to_spans: gold must not change when the
+    # model's decoder changes.
     mentions: list[Mention] = []
     begin = 0
     for sentence in sentences:

@@ -1,8 +1,8 @@
 """Documents → a CoNLL file: token, tab and IOB2 tag, an empty line after each sentence.
 
-Tokens are runs of letters and digits and single other characters, as in the tsv form of BC5CDR:
-they do not depend on the annotation, for a model must not learn where a mention ends from where a
-token does. Sentences are the windows of the segmenter.
+Tokens are runs of letters and digits, and single other characters, as in the tsv form of BC5CDR.
+They do not depend on the annotation: else a model could learn the end of a mention from the end of
+a token. Sentences are the windows of the segmenter.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ _Words = list[tuple[int, int]]
 def write_conll(documents: Sequence[Document], path: Path) -> Losses:
     """Writes one file with a `-DOCSTART- (id)` line before each document; returns what is lost.
 
-    Of mentions that share a word the earliest, then the longest, is written. One that ends inside a
-    word gets the whole word; one over two sentences is cut in two.
+    Where mentions share a word, the earliest is written, and of several that begin together the
+    longest. A mention that ends inside a word gets the whole word; a mention over two sentences is
+    cut in two.
     """
     losses = count_extras(documents, (ATTRIBUTES, CONCEPT_IDS, RELATIONS, CONCEPT_RELATIONS))
     with path.open("w", encoding="utf-8", newline="\n") as file:
@@ -77,7 +78,7 @@ def _tags(
         first, after = bisect_right(ends, mention.begin), bisect_left(begins, mention.end)
         if mention.begin == mention.end or first >= after:
             losses[WITHOUT_WORD] += 1
-        elif tags[first] != "O":  # those before begin no later, so that they hold the first word
+        elif tags[first] != "O":  # earlier mentions begin no later, so an overlap has this word
             losses[OVERLAPS] += 1
         else:
             losses[MOVED_BORDERS] += (mention.begin, mention.end) != (

@@ -1,8 +1,8 @@
 """spaCy's DocBin (`.spacy`), read and written through spaCy, which only this module imports.
 
-All mentions stand in the span group `sc`, where spaCy's span categorizer looks for them, and those
-that do not overlap also in `ents`, for its entity recognizer. The id of a document is kept in its
-user data, concept ids in `kb_id` with `|` between. A DocBin is MessagePack, not pickle.
+All mentions stand in the span group `sc`, where spaCy's span categorizer looks for them. Mentions
+that do not overlap stand also in `ents`, for spaCy's entity recognizer. The id of a document is
+kept in its user data, concept ids in `kb_id` with `|` between. A DocBin is MessagePack, not pickle.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ def _spacy() -> Any:
 def read_docbin(path: Path, met: Counter[str]) -> list[Document]:
     """Documents of a DocBin: the mentions of `ents` and of the span group `sc`, each once.
 
-    A document without an id of ours is `<file>:<number>`.
+    A document without an id of ours gets the id `<file>:<number>`.
+
+    Raises:
+        InputError: the file is missing or not a DocBin, or spaCy is not installed.
     """
     spacy = _spacy()
     if not path.is_file():
@@ -56,7 +59,7 @@ def read_docbin(path: Path, met: Counter[str]) -> list[Document]:
     try:
         docbin = spacy.tokens.DocBin().from_bytes(path.read_bytes())
         docs = list(docbin.get_docs(spacy.blank("xx").vocab))
-    except Exception:  # of many libraries, and their messages may quote what they read
+    except Exception:  # many libraries may raise here, and their messages may quote the text
         raise InputError(f"{path}: not a DocBin, or damaged") from None
     return [
         _document(Place(path, number, "document"), doc, met)

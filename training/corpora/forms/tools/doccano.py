@@ -4,9 +4,9 @@
     {"id": 1, "text": "…", "entities": [{"id": 5, "label": "Drug", "start_offset": 0,
      "end_offset": 7}], "relations": [{"id": 1, "from_id": 5, "to_id": 6, "type": "Treats"}]}
 
-The first is a sequence labelling project's, the second one's with relations. The file quotes no
-mention, so only the offsets can be checked. They are code points, or, as doccano's browser part
-counted in 2023 (doccano issue 2290), UTF-16 code units: they differ behind an emoji.
+The first record is from a sequence labelling project, the second from one with relations. The file
+quotes no mention, so only the offsets can be checked. They count code points or, as doccano's
+browser part did in 2023 (doccano issue 2290), UTF-16 code units; the two differ after an emoji.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _document(place: Place, record: _Record, met: Counter[str], utf16: bool) -> 
 def _entities(
     place: Place, record: _Record
 ) -> Iterator[tuple[int | str | None, object, object, object]]:
-    """Id, start, end and label of each."""
+    """Id, start, end and label of each entity; entities of a `label` list have no id."""
     if "entities" in record:
         for value in sequence(place, record["entities"], "entities"):
             entity = mapping(place, value, "an entity")

@@ -1,8 +1,8 @@
 """Texts with annotations inside: `started [drug: aspirin] for [symptom: chest pain]`.
 
-A label is of lower-case letters, digits, `_` and `-` and begins with a letter; a colon and one
-space stand before the value, which holds no brackets. All other brackets (`[see scan]`,
-`[**2150-1-9**]`) are text. Offsets are those in the text without the marks.
+A label begins with a lower-case letter and consists of lower-case letters, digits, `_` and `-`. A
+colon and one space stand before the value, which holds no brackets. All other brackets
+(`[see scan]`, `[**2150-1-9**]`) are text. Offsets count in the text without the marks.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ _BRACKET = re.compile(r"[\[\]]")
 
 
 def read_inline(path: Path, met: Counter[str]) -> list[Document]:
-    """Documents of a folder of `.txt` files and those below it (the id is the path without the
-    suffix), or of one file.
+    """Documents of one file, or of all `.txt` files of a folder and the folders below it.
+
+    The id is the path without the suffix.
+
+    Raises:
+        InputError: the folder holds no `.txt` file, or a mark is not closed.
     """
     if path.is_file():
         return [_document(path.stem, path)]

@@ -9,8 +9,8 @@
     ]}]}
 
 A choice for a region is an attribute of its mention. Offsets count code points since 2021 (Label
-Studio issue 1347, pull request 1559), UTF-16 code units before; where the file quotes a mention, it
-is compared. Format: https://labelstud.io/guide/task_format.
+Studio issue 1347, pull request 1559), UTF-16 code units before. Where the file quotes a mention,
+the quote is compared with the text. Format: https://labelstud.io/guide/task_format.
 """
 
 from __future__ import annotations
@@ -51,8 +51,11 @@ _Record = dict[str, Any]
 def read_label_studio(path: Path, met: Counter[str], utf16: bool = False) -> list[Document]:
     """Documents of an export (JSON, not JSON-MIN), one for each task that is annotated.
 
-    Of a task with several annotations that were not cancelled, the one marked as ground truth is
-    read; without exactly one such it is an error, because they would have to be merged.
+    Where a task has several annotations that were not cancelled, the one marked as ground truth is
+    read. Exactly one must be marked, since we do not merge annotations.
+
+    Raises:
+        InputError: a task breaks a rule, or has several annotations and not one ground truth.
     """
     documents = []
     for place, task in read_records(path):
@@ -163,8 +166,11 @@ class _Task:
 
 
 def write_label_studio(documents: Sequence[Document], path: Path, utf16: bool = False) -> Losses:
-    """Writes tasks for import. The labelling interface needs `<Text name="text" value="$text"/>`,
-    `<Labels name="label" toName="text">`, and `<Choices perRegion="true">` named as the attributes.
+    """Writes tasks for import, and returns what is lost.
+
+    The labelling interface needs `<Text name="text" value="$text"/>`,
+    `<Labels name="label" toName="text">`, and a `<Choices perRegion="true">` with the name of each
+    attribute.
     """
     tasks = (_task(number, document, utf16) for number, document in enumerate(documents, start=1))
     write_json_array(path, tasks)

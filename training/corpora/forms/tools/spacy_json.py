@@ -5,8 +5,9 @@
     [{"id": 0, "paragraphs": [{"raw": "…", "sentences": [
       {"tokens": [{"orth": "…", "ner": "U-Drug"}]}]}]}]
 
-Offsets count code points, end exclusive. v2 has BILUO tags on tokens, which are found again in
-`raw`. Format: spaCy's documentation of data formats, and `spacy/tokens/doc.pyx`.
+Offsets count code points, end exclusive. v2 has BILUO tags on tokens without offsets; the reader
+finds each token in `raw`. Format: spaCy's documentation of data formats, and
+`spacy/tokens/doc.pyx`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from udfs.spans import Mention
 # What `met` counts.
 OTHER_GROUPS = "spans in span groups other than sc, left out"
 
-# Where spaCy's span categorizer looks for mentions, which may overlap there.
+# The span group in which spaCy's span categorizer looks for mentions. They may overlap there.
 GROUP = "sc"
 
 
@@ -140,7 +141,7 @@ def _tagged_mentions(place: Place, text: str, tokens: list[dict[str, Any]]) -> l
 
 
 def _find(place: Place, text: str, orth: str, after: int) -> tuple[int, int]:
-    """Begin and end of a token that stands behind `after`, with only white space between."""
+    """Begin and end of the token that follows the offset `after`, with only white space between."""
     while orth and after < len(text) and not text.startswith(orth, after) and text[after].isspace():
         after += 1
     if not orth or not text.startswith(orth, after):

@@ -2,9 +2,9 @@
 
     {"doc_id": "a", "text": "…", "entities": [{"start": 0, "end": 7, "label": "Drug", "text": "…"}]}
 
-Offsets count code points, end exclusive. What is written holds all of a document: an entity may
-also have `fragments`, `attributes` and `concept_ids`, a record `relations` (whose `head` and `tail`
-are places in `entities`, from 0) and `concept_relations`.
+Offsets count code points, end exclusive. The form holds all of a document: an entity may also have
+`fragments`, `attributes` and `concept_ids`; a record may also have `concept_relations` and
+`relations`, whose `head` and `tail` are indices in `entities`, from 0.
 """
 
 from __future__ import annotations
@@ -36,9 +36,13 @@ _Record = dict[str, Any]
 
 
 def read_span_json(path: Path, met: Counter[str]) -> list[Document]:
-    """Documents of a JSON array or JSON Lines; `entities` may be called `spans`, `start` `begin`.
+    """Documents of a JSON array or JSON Lines.
 
-    An entity's own `text`, where it is given, must be that between its offsets.
+    The key `entities` may also be `spans`, and `start` may also be `begin`. An entity's own `text`,
+    where it is given, must equal the text between its offsets.
+
+    Raises:
+        InputError: the file is missing or a record breaks a rule.
     """
     return [_document(place, record) for place, record in read_records(path)]
 
@@ -108,7 +112,7 @@ def _fragments(
 
 
 def write_span_json(documents: Sequence[Document], path: Path) -> Losses:
-    """Writes JSON Lines where the file is called so, else an array; nothing is lost."""
+    """Writes JSON Lines to a `.jsonl` file, else an array; nothing is lost."""
     write = write_json_lines if path.suffix == ".jsonl" else write_json_array
     write(path, (_record(document) for document in documents))
     return Counter()
