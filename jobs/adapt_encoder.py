@@ -25,6 +25,7 @@ from jobs.command_line.training_options import add_settings, read_settings
 from training.corpora.unlabelled_text import read_texts
 from training.recipes.adaptation_settings import AdaptationSettings, NewEncoder
 from udfs.errors import InputError
+from udfs.package.model_families import FAMILIES
 
 _SHAPE = [field for field in dataclasses.fields(NewEncoder) if field.metadata]
 
@@ -58,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--from-scratch",
         metavar="FAMILY",
-        help="random weights of that family (albert, bert, distilbert, roberta); of the base model "
+        help=f"random weights of that family ({', '.join(FAMILIES)}); of the base model "
         "only the tokenizer is taken",
     )
     for shape in _SHAPE:

@@ -1,7 +1,7 @@
-"""Model package ↔ model of MLflow: a folder with `MLmodel`, a signature and the package as it is.
+"""Model package ↔ MLflow model: a folder with `MLmodel`, a signature and the unchanged package.
 
 Nothing is pickled: MLflow's python_function flavour names this module, which opens the package. So
-`mlflow.pyfunc.load_model` works wherever this project is importable. Reading our own part of the
+`mlflow.pyfunc.load_model` works wherever this project can be imported. Finding the package in the
 folder needs no MLflow.
 """
 
@@ -21,9 +21,9 @@ from udfs.spans import Span
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MODEL = "model"  # artifact folder of a run
+MODEL = "model"  # the folder of the model in the artifacts of a run
 _PACKAGE = "model_package"
-# What the package needs beside this project; MLflow would import all to find out.
+# What the package needs beside this project; without a list MLflow would import it to find out.
 _REQUIREMENTS = {
     ENCODER: ("torch", "numpy", "pandas", "safetensors", "tokenizers"),
     SPACY: ("spacy", "numpy", "pandas"),
@@ -31,7 +31,7 @@ _REQUIREMENTS = {
 
 
 def write_mlflow_model(package: Path, target: Path) -> None:
-    """Writes a package as a model of MLflow into a new folder."""
+    """Writes a package as an MLflow model into a new folder."""
     from mlflow import pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
@@ -46,10 +46,10 @@ def write_mlflow_model(package: Path, target: Path) -> None:
     names = _REQUIREMENTS[load_manifest(package).kind]
     requirements = [f"{name}=={version(name).partition('+')[0]}" for name in names]
     with tempfile.TemporaryDirectory(prefix="clinspan-package-") as scratch:
-        # The folder in MLflow's model is called as the one that is given.
+        # MLflow keeps the name of the folder that it copies, so the copy gets the name first.
         named = shutil.copytree(package, Path(scratch) / _PACKAGE)
         with warnings.catch_warnings():
-            # An example would be text; the signature says what goes in.
+            # An example would hold text, and the signature already says what goes in.
             warnings.filterwarnings("ignore", message=".*input example was not provided")
             pyfunc.save_model(
                 path=str(target),
@@ -61,7 +61,11 @@ def write_mlflow_model(package: Path, target: Path) -> None:
 
 
 def find_package(model: Path) -> Path:
-    """The package in a model of MLflow; a plain package is one itself. Raises InputError."""
+    """The package folder in an MLflow model; a plain package is returned as it is.
+
+    Raises:
+        InputError: the folder holds no model package.
+    """
     for folder in (model / "data" / _PACKAGE, model):
         if (folder / MANIFEST).is_file():
             return folder
@@ -92,5 +96,5 @@ def _entity(span: Span) -> dict[str, Any]:
 
 
 def _load_pyfunc(path: str) -> ExtractionModel:
-    """The name that MLflow calls with the folder of the package."""
+    """Opens the package folder. MLflow finds this function by its name."""
     return ExtractionModel(Path(path))

@@ -1,1 +1,1 @@
-"""Tables and pages that jobs show a person; only these write to the console."""
+"""Tables and pages that several jobs show a person."""

@@ -133,6 +133,7 @@ def test_missing_notes_end_with_2_and_write_nothing(spark, tmp_path: Path, capsy
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.whole
 def test_too_many_quarantined_notes_end_with_3_and_the_rest_is_done(
     spark, notes: Path, tmp_path: Path, capsys
 ) -> None:
@@ -151,6 +152,7 @@ def test_too_many_quarantined_notes_end_with_3_and_the_rest_is_done(
     assert ("b", "aspirin", "drug") in texts
 
 
+@pytest.mark.whole
 def test_mentions_are_shown_where_a_user_asks(spark, notes: Path, tmp_path: Path, capsys) -> None:
     arguments = ["--notes", str(notes), "--output", str(tmp_path / "root"), "--show-entities", "9"]
     assert main(arguments) == 0

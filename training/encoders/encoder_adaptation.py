@@ -1,8 +1,8 @@
-"""Base model, or a new encoder, + unlabelled text -> base model that has read it:
-masked-language-model training.
+"""Masked-language-model training of a base model, or of a new encoder, on unlabelled text.
 
-Owns what is held out to see whether it helps, going on after a kill, and the folder that it writes,
-which `find_base_model` takes. No text is logged or written. Knows nothing of the command line.
+The result is a folder that `find_base_model` takes as a base model. Owns that folder, the held-out
+texts that show whether the training helps, and going on after a kill. No text is logged or written.
+Knows nothing of the command line.
 """
 
 from __future__ import annotations
@@ -40,15 +40,16 @@ from udfs.network.devices import resolve_device
 from udfs.network.tokenization import WindowTokenizer
 from udfs.package.model_package import TOKENIZER, WEIGHTS, sha256_of
 
-HELD_OUT_SHARE = 20  # one text in so many is not trained on
+HELD_OUT_SHARE = 20  # every 20th text is held out
 
 
 @dataclass(frozen=True)
 class AdaptationRequest:
-    """What is read by which base model (None: the installed one), and where the new one goes.
+    """Which texts train which encoder, and where the result goes.
 
-    `new_encoder`: random weights of that shape; of the base model only the tokenizer is taken.
-    `checkpoint_steps` and `resume` are as in a TrainingRequest.
+    `base_model` None means the installed one. With `new_encoder`, training starts from random
+    weights of that shape and takes only the tokenizer from the base model. `checkpoint_steps` and
+    `resume` are as in a TrainingRequest.
     """
 
     texts: Sequence[str]
@@ -62,8 +63,11 @@ class AdaptationRequest:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told: of steps the fraction of the run that is done and the loss; of the held-out text
-    how many epochs are done and the loss on it, in nats for each hidden word-piece.
+    """Callbacks that hear how a training goes.
+
+    `on_step` gets the fraction of the run that is done and the loss of the step. `on_held_out` gets
+    the number of epochs that are done and the loss on the held-out text, in nats for each hidden
+    word-piece.
     """
 
     on_step: Callable[[float, float], None]
@@ -72,14 +76,18 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Adapted:
-    """Whether the head that guesses words was new, and the word-pieces of one epoch."""
+    """Whether the head that guesses words was new, and the number of word-pieces in one epoch."""
 
     head_is_new: bool
     wordpieces: int
 
 
 def check_adaptation(request: AdaptationRequest) -> None:
-    """Raises InputError where base model, output or device cannot be used; writes nothing."""
+    """Checks a request before training; writes nothing.
+
+    Raises:
+        InputError: the base model, the output or the device cannot be used.
+    """
     check_output_folder(request.output)
     check_unfinished(request.output, request.resume)
     find_base_model(request.base_model)
@@ -91,10 +99,13 @@ def check_adaptation(request: AdaptationRequest) -> None:
 def adapt_encoder(
     request: AdaptationRequest, settings: AdaptationSettings, watcher: Watcher
 ) -> Adapted:
-    """Trains and writes the folder `request.output`.
+    """Trains an encoder and writes it to the folder `request.output`.
 
-    Raises InputError where the request cannot be met. The same request gives the same weights on
-    the same machine, also where it goes on after a kill.
+    The same request gives the same weights on the same machine, also where the training goes on
+    after a kill.
+
+    Raises:
+        InputError: the request cannot be met.
     """
     check_adaptation(request)
     folder = find_base_model(request.base_model)
@@ -118,7 +129,7 @@ def adapt_encoder(
     saved = checkpoints.load()
     try:
         _train(training, pieces, held_out, settings, checkpoints, saved, watcher)
-    except InputError:  # with these settings it cannot succeed
+    except InputError:  # these settings cannot succeed, so no checkpoint is of use
         remove_work_folder(request.output)
         raise
     _write(request.output, model.to("cpu"), folder)
@@ -168,7 +179,7 @@ def _train(
 def _identity(
     request: AdaptationRequest, settings: AdaptationSettings, folder: Path
 ) -> dict[str, Any]:
-    """What must be equal for a training to go on."""
+    """The values that must be equal for a training to go on from a checkpoint."""
     new = request.new_encoder
     return {
         **dataclasses.asdict(settings),
@@ -179,7 +190,7 @@ def _identity(
 
 
 def _write(output: Path, model: PreTrainedModel, base_model: Path) -> None:
-    """All of the folder or nothing of it."""
+    """Writes the folder, whole or not at all."""
     output.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     try:

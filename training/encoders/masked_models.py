@@ -1,7 +1,7 @@
-"""Encoders with the head that guesses hidden words: of a base model's folder, or of random weights.
+"""Encoders with the head that guesses hidden words: from a base model, or with random weights.
 
-Every family of udfs.package.model_families; its keys and names are taken from there. Knows nothing
-of texts and of training.
+Serves every family in udfs.package.model_families and takes the family's keys and names from there.
+Knows nothing of texts or of training.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from udfs.package.model_families import FAMILIES
 from udfs.package.model_package import CONFIG, TOKENIZER
 
 _MASKS = ("[MASK]", "<mask>")
-_INNER = 4  # the inner layer is so many times as wide as the hidden one, in all families
+_INNER = 4  # width of the inner layer divided by that of the hidden one, in all families
 
 
 def open_masked_model(folder: Path, max_wordpieces: int) -> tuple[PreTrainedModel, bool]:
     """The encoder of a base model, and whether its head is new.
 
-    Raises InputError where its inputs are too short.
+    Raises:
+        InputError: the base model's inputs are too short.
     """
     shape = EncoderConfig.from_file(folder / CONFIG)
     if max_wordpieces > shape.longest_piece:
@@ -49,9 +50,9 @@ def open_masked_model(folder: Path, max_wordpieces: int) -> tuple[PreTrainedMode
 def new_masked_model(
     new: NewEncoder, tokenizer: WindowTokenizer, max_wordpieces: int
 ) -> PreTrainedModel:
-    """An encoder of random weights (torch's seed decides them) for the ids of a tokenizer."""
+    """An encoder with random weights, drawn with torch's seed, for the ids of a tokenizer."""
     family = FAMILIES[new.family]
-    # RoBERTa counts positions from behind the number of its padding.
+    # RoBERTa numbers its positions from the padding id + 1 on; it never uses those below.
     unused = tokenizer.pad_id + 1 if family.positions_after_padding else 0
     numbers = {
         "vocab_size": tokenizer.vocabulary_size,

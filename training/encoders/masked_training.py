@@ -1,7 +1,7 @@
 """A masked language model under training: a step, the held-out loss, and its exact state.
 
-Knows nothing of files. What is hidden depends on the seed and the epoch alone, so that a training
-that goes on hides the same words.
+The seed and the epoch alone decide which words are hidden, so a training that goes on after a kill
+hides the same words. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from udfs.network.tokenization import WindowTokenizer
 
 
 class MaskedTraining:
-    """See the module. `steps` are those done since the beginning."""
+    """A model with its optimiser and schedule; `steps` counts the steps since the beginning."""
 
     def __init__(
         self,
@@ -48,13 +48,16 @@ class MaskedTraining:
         self.steps = 0
 
     def hidden(self, pieces: Sequence[TextPiece], epoch: int) -> list[Example]:
-        """The pieces with the words hidden that this epoch hides; epoch 0 is for held-out text."""
+        """The pieces with this epoch's choice of words hidden; epoch 0 is for held-out text."""
         rng = np.random.default_rng((self._settings.seed, epoch))
         share, vocabulary = self._settings.hidden_share, int(self._model.config.vocab_size)
         return [hide_words(piece, share, self._mask_id, vocabulary, rng) for piece in pieces]
 
     def step(self, batch: Sequence[Example], done: float) -> float:
-        """Trains on a batch when the fraction `done` of the run is over; the loss before it."""
+        """Trains on a batch and returns its loss before the update.
+
+        `done` is the fraction of the run that is over; it decides the learning rate.
+        """
         self._model.train()
         rate = self._settings.learning_rate * schedule_factor(done, self._schedule)
         for group in self._optimizer.param_groups:
@@ -73,7 +76,7 @@ class MaskedTraining:
         return float(loss.item())
 
     def held_out_loss(self, pieces: Sequence[TextPiece]) -> float:
-        """Nats for each hidden word-piece; the same words are hidden each time."""
+        """The loss in nats for each hidden word-piece; every call hides the same words."""
         self._model.eval()
         total, hidden = 0.0, 0
         examples, budget = self.hidden(pieces, 0), self._settings.batch_wordpieces
@@ -98,7 +101,7 @@ class MaskedTraining:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that decides how training goes on, as tensors by name."""
-        weights = dict(self._model.named_parameters())  # each once, also where two names share one
+        weights = dict(self._model.named_parameters())  # lists a shared tensor once
         tensors = {f"model/{name}": value.detach() for name, value in weights.items()}
         tensors |= optimizer_tensors(self._optimizer)
         tensors["random/cpu"] = torch.get_rng_state()
@@ -107,7 +110,7 @@ class MaskedTraining:
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
-        """Takes up a state of `state` after so many steps."""
+        """Restores what `state` gave after `steps` steps."""
         self.steps = steps
         saved = named_below("model/", tensors)
         with torch.no_grad():
@@ -121,8 +124,9 @@ class MaskedTraining:
 
 @contextmanager
 def _only_rows(model: PreTrainedModel, rows: Tensor) -> Iterator[None]:
-    """The head sees the positions of `rows` alone, as one sequence: over all of them, the product
-    with the vocabulary would cost more than the encoder does.
+    """Shows the head only the positions where `rows` is true, as one sequence.
+
+    Over all positions, the product with the vocabulary would cost more than the encoder does.
     """
 
     def keep(_module: torch.nn.Module, _inputs: object, output: Any) -> Any:

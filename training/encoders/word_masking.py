@@ -1,8 +1,9 @@
 """Unlabelled texts -> sequences of word-pieces with whole words hidden, to be guessed by a model.
 
-Texts are cut into the windows of production, and neighbouring windows joined while they fit. A word
-is hidden as a whole: of one that is hidden in part, the rest would give it away. Of hidden words
-80 % become [MASK], 10 % other word-pieces, 10 % stay (Devlin et al. 2019, arXiv:1810.04805).
+Texts are cut into the windows of production, and neighbouring windows are joined while they fit. A
+word is hidden as a whole: if only a part of it were hidden, the rest would give it away. Of the
+hidden words, 80 % become [MASK], 10 % become other word-pieces and 10 % stay (Devlin et al. 2019,
+arXiv:1810.04805).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from udfs.text.segmentation import segment_note
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """`ids` of word-pieces, and which word of the sequence each belongs to."""
+    """The `ids` of word-pieces, and the number of the word that each belongs to."""
 
     ids: NDArray[np.int64]
     words: NDArray[np.int64]
@@ -29,7 +30,7 @@ class TextPiece:
 def encode_texts(
     texts: Sequence[str], tokenizer: WindowTokenizer, max_wordpieces: int
 ) -> list[TextPiece]:
-    """Sequences of at most `max_wordpieces`, special tokens counted, each of one text."""
+    """Sequences of at most `max_wordpieces`, special tokens included, each from one text."""
     body = max_wordpieces - SPECIAL_TOKENS
     return [
         sequence for text in texts for sequence in _joined(_pieces(text, tokenizer, body), body)
@@ -45,7 +46,10 @@ def _pieces(text: str, tokenizer: WindowTokenizer, body: int) -> Iterator[TextPi
 
 
 def _counted(words: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Words from 0 on. Pieces of no word (white space, for tokenizers that keep it) make one."""
+    """Numbers the words from 0 on.
+
+    Neighbouring pieces of no word (white space, where a tokenizer keeps it) count as one word.
+    """
     return np.cumsum(np.diff(words, prepend=words[:1]) != 0, dtype=np.int64)
 
 
@@ -77,8 +81,9 @@ def hide_words(
     vocabulary: int,
     rng: np.random.Generator,
 ) -> Example:
-    """The sequence with a share of its words hidden (one at least); `tags` are the ids that were
-    hidden, NO_LABEL elsewhere.
+    """The sequence with a share of its words hidden, at least one.
+
+    The example's `tags` are the hidden ids, and NO_LABEL elsewhere.
     """
     words = int(sequence.words[-1]) + 1
     chosen = np.zeros(words, dtype=bool)

@@ -1,8 +1,8 @@
 """Encoder + documents -> token classifier, with every choice in a Recipe.
 
-Owns the epochs, the seeds and the groups of parameters; a step is `training_loop.py`'s, how a
-killed run goes on `resumption.py`'s. Knows nothing of files of a corpus, of how scores come to be,
-of MLflow or of the terminal: whoever calls it hears of progress through two callbacks.
+Owns the epochs, the seeds and the parameter groups. `training_loop.py` owns a step, `resumption.py`
+how a killed run goes on. Knows nothing of the files of a corpus, of how scores are computed, of
+MLflow or of the terminal: the caller hears of progress through two callbacks.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from udfs.network.tokenization import NO_UNKNOWN, WindowTokenizer
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A model after training; `best_epoch`, from 0, where early stopping chose its weights."""
+    """A model after training; `best_epoch` (from 0) is set if early stopping chose the weights."""
 
     model: PreTrainedModel
     best_epoch: int | None = None
@@ -64,20 +64,32 @@ def fine_tune(
 ) -> FineTuned:
     """Trains on all documents and returns the model, in evaluation mode, on the CPU.
 
-    The same arguments, thread count and machine give the same weights, also where `checkpoints`
-    hold the state of a run that was killed: it goes on from there. `annotated` are, for each
-    document, the labels that its corpus annotates (None: all). With `teaching` the student learns
-    from teachers too, which must fit it (`check_teachers`). `terms` are names by label
-    that mentions may be replaced by, beside those of the documents. `on_epoch` gets the number of
-    the epoch, from 0, and the model in evaluation mode, and gives the score by which the best epoch
-    is chosen where the recipe has patience; it is called in the first process alone.
+    The same arguments, thread count and machine give the same weights, also where a killed run goes
+    on.
+
+    Args:
+        base_model: folder of the encoder to start from.
+        documents: the annotated documents.
+        entity_labels: the labels that the model learns.
+        recipe: every choice of the training.
+        annotated: for each document, the labels that its corpus annotates; None: all.
+        device: name of the device in torch.
+        on_step: hears of each step, in the first process alone.
+        on_epoch: called after each epoch, in the first process alone, with the number of the epoch
+            (from 0) and the model in evaluation mode. It returns the score by which the best epoch
+            is chosen where the recipe has patience.
+        checkpoints: where states are kept; if they hold the state of a killed run, training goes
+            on from there.
+        processes: the processes that train together.
+        teaching: teachers that the student learns from too; they must fit it (`check_teachers`).
+        terms: names by label that mentions may be replaced by, beside those of the documents.
     """
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
     tags = bio_labels(entity_labels)
     model = open_base_model(base_model, tags, recipe.max_wordpieces, recipe.dropout, recipe.layers)
     model.to(device)
-    if not processes.is_first:  # what drops out there is something else, as in one batch
+    if not processes.is_first:  # each process draws its own dropout, as each example of a batch
         torch.manual_seed(recipe.seed + 1_000_003 * processes.rank)
     tokenizer = WindowTokenizer.from_file(base_model / "tokenizer.json")
     if recipe.unknown_probability and tokenizer.unknown_id == NO_UNKNOWN:
@@ -150,7 +162,7 @@ def _parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, 
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         depth = depth_of[name]
-        decays = parameter.ndim > 1  # neither biases nor layer norms shrink
+        decays = parameter.ndim > 1  # biases and layer norms have no weight decay
         peak = recipe.learning_rate * recipe.layer_decay ** (head - depth)
         group = groups.setdefault(
             (depth, decays),

@@ -1,7 +1,7 @@
-"""The same training with several seeds: how much scores vary, and the best of them as the package.
+"""The same training with several seeds: how much scores vary, and the package of the best seed.
 
-Owns that the best is chosen on the development part, that each seed is a run of its own below one
-run of the experiment, and that seeds which are done are not trained again after a kill.
+The best seed is chosen on the development part. Each seed is a run of its own below one run of the
+experiment. After a kill, seeds that are done are not trained again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from udfs.package.model_package import ModelManifest, load_manifest
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and standard deviation (of a sample) of the F1 of one label over the seeds."""
+    """Mean and sample standard deviation of one label's F1 over the seeds."""
 
     mean: float
     deviation: float
@@ -36,15 +36,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Repeats:
-    """The package of the best seed, and what all gave: seed -> part -> label -> F1."""
+    """The package of the best seed, and the scores of all: seed -> part -> label -> F1."""
 
     manifest: ModelManifest
     best_seed: int
     f1: Mapping[int, Mapping[str, Mapping[str, float]]]
 
     def spread(self, part: str) -> dict[str, Spread]:
-        """Each label's spread on a part, the micro average last. A label that a run neither had in
-        gold nor found counts there as 0.
+        """The spread of each label on a part; the micro average comes last.
+
+        Where a run neither had a label in gold nor found it, its F1 counts as 0.
         """
         runs = [parts[part] for parts in self.f1.values()]
         named = {label for run in runs for label in run} - {OVERALL}
@@ -62,11 +63,14 @@ def run_repeats(
     on_seed: Callable[[int], None],
     processes: Processes = ONE_PROCESS,
 ) -> Repeats | None:
-    """Trains once with each seed; `on_seed` hears of each before it begins. Of several processes
-    the first one has the result.
+    """Trains once with each seed and keeps the package of the best.
 
-    Raises InputError where there are less than two seeds, one stands twice, or the development part
-    is not scored.
+    `on_seed` gets each seed before its training begins. Of several processes, only the first
+    returns a result.
+
+    Raises:
+        InputError: there are fewer than two seeds, a seed is given twice, or the development part
+            is not scored.
     """
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise InputError(f"seeds {list(seeds)} must be two different ones at least")
@@ -90,7 +94,7 @@ def run_repeats(
                 continue
             on_seed(seed)
             output = work / f"seed-{seed}"
-            if processes.is_first:  # of a run that was killed before its scores were kept
+            if processes.is_first:  # left by a run that was killed before its scores were kept
                 shutil.rmtree(output, ignore_errors=True)
             result = run_training(
                 replace(request, output=output),

@@ -1,7 +1,7 @@
-"""What is told of a training while it runs: curves and scores, to the log and to whoever watches.
+"""Reports on a training while it runs: curves and scores, to the log and to the caller.
 
-Owns that an epoch is scored as the finished package would be: through a package, by the production
-path. Knows nothing of the order of a run.
+After each epoch the model is scored as the finished package would be: it is written as a package
+and scored by the production path. Knows nothing of the order of a run.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from training.recipes.training_request import JUDGED_PART
 from training.tracking.experiment_log import ExperimentLog
 from udfs.package.model_package import ModelManifest
 
-LOSS_EVERY = 20  # steps in one point of the loss curve
+LOSS_EVERY = 20  # steps that one point of the loss curve averages
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Whom a run tells: steps with a mean loss, epochs with their seconds, scores of a part."""
+    """Callbacks of a run: a step and the mean loss, an epoch and its seconds, a part's scores."""
 
     on_step: Callable[[StepReport, float], None]
     on_epoch: Callable[[int, float], None]
@@ -57,7 +57,7 @@ class RunObserver:
         self._epoch_began = time.monotonic()
 
     def on_step(self, report: StepReport) -> None:
-        """Keeps a point of the loss curve now and then."""
+        """Reports a step; logs a point of the loss curve every `LOSS_EVERY` steps."""
         self._losses.append(report.loss)
         mean = sum(self._losses) / len(self._losses)
         self._progress.on_step(report, mean)
@@ -67,7 +67,7 @@ class RunObserver:
             self._losses = []
 
     def on_epoch(self, epoch: int, model: PreTrainedModel) -> float | None:
-        """Scores the model; the F1 on the judged part, where it is scored."""
+        """Scores the model; returns the F1 on the judged part, or None where that is not scored."""
         seconds = time.monotonic() - self._epoch_began
         self._log.log_metric("train/epoch_seconds", seconds, epoch + 1)
         self._progress.on_epoch(epoch + 1, seconds)

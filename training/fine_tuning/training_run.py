@@ -1,7 +1,7 @@
 """One training run: corpora and a recipe -> model package, scores and an experiment log.
 
-Owns the order of the steps, that nothing is scored on what it was trained on, and that a run that
-was killed leaves a checkpoint and no package. Knows nothing of the command line.
+Owns the order of the steps. No model is scored on documents that it was trained on. A killed run
+leaves a checkpoint and no package. Knows nothing of the command line.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from udfs.package.model_package import WEIGHTS, ModelManifest, sha256_of
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run made: the package's manifest, and the scores of each part with its weights."""
+    """The manifest of the package that a run made, and the package's scores on each part."""
 
     manifest: ModelManifest
     scores: dict[str, Scores]
@@ -62,9 +62,10 @@ class _Prepared:
 def identify(
     request: TrainingRequest, recipe: Recipe, processes: Processes = ONE_PROCESS
 ) -> dict[str, Any]:
-    """What makes a training this one and no other: settings and digests. Writes nothing.
+    """The settings and digests that tell this training from every other. Writes nothing.
 
-    Raises InputError where the request cannot be met.
+    Raises:
+        InputError: the request cannot be met.
     """
     return _identity(request, recipe, _prepare(request, recipe, processes), processes)
 
@@ -78,11 +79,13 @@ def run_training(
     parent_run_id: str | None = None,
     processes: Processes = ONE_PROCESS,
 ) -> TrainingResult | None:
-    """Reads, trains, scores and writes the package. Of several processes all train, and the first
-    one does the rest; in the others there is no result.
+    """Reads the corpora, trains, writes the package and scores it.
 
-    Raises InputError before any of it where the request cannot be met. `parent_run_id` is that of
-    the experiment run of which this is a repeat.
+    Of several processes, all train and the first does the rest; the others return None.
+    `parent_run_id` is the experiment run of which this run is a repeat.
+
+    Raises:
+        InputError: the request cannot be met; raised before any of this begins.
     """
     prepared = _prepare(request, recipe, processes)
     torch.set_num_threads(request.threads)
@@ -91,7 +94,7 @@ def run_training(
         _identity(request, recipe, prepared, processes),
         request.checkpoint_steps,
     )
-    checkpoints.load()  # another training's is refused before the log has a run of this one
+    checkpoints.load()  # refuses another training's state before the log has a run of this one
     with _discarding_hopeless(request.output, processes), contextlib.ExitStack() as stack:
         observer = None
         if processes.is_first:
@@ -138,7 +141,7 @@ def run_training(
 
 
 def _prepare(request: TrainingRequest, recipe: Recipe, processes: Processes) -> _Prepared:
-    if processes.is_first:  # the others come later, and see what this one wrote
+    if processes.is_first:  # the others may come after this one has written there
         check_output_folder(request.output)
         check_unfinished(request.output, request.resume)
     if recipe.patience:
@@ -183,7 +186,7 @@ def _check_shares(request: TrainingRequest, recipe: Recipe) -> None:
 
 @contextlib.contextmanager
 def _discarding_hopeless(output: Path, processes: Processes) -> Iterator[None]:
-    """A training that cannot succeed with these settings leaves nothing to go on from."""
+    """Removes the checkpoints where an InputError shows that these settings cannot succeed."""
     try:
         yield
     except InputError:
@@ -195,7 +198,7 @@ def _discarding_hopeless(output: Path, processes: Processes) -> Iterator[None]:
 def _identity(
     request: TrainingRequest, recipe: Recipe, prepared: _Prepared, processes: Processes
 ) -> dict[str, Any]:
-    """What must be equal for a checkpoint to be one of this training."""
+    """The values that must be equal for a checkpoint to belong to this training."""
     return {
         **dataclasses.asdict(recipe),
         "labels": list(prepared.draft.labels),

@@ -1,1 +1,1 @@
-"""A token classifier of somebody else into a package of ours."""
+"""Turning a token classifier that others trained into a package of ours."""

@@ -1,6 +1,7 @@
-"""The tags of a model that others have trained: where they stand, other names, their scheme.
+"""The tags of a model that others have trained: reading them, renaming them, finding their scheme.
 
-Owns no file but the list that a user may give; what tags mean is udfs.decoding.label_scheme's.
+Reads one file, the list of tags that a user may give. `udfs.decoding.label_scheme` owns what tags
+mean.
 """
 
 from __future__ import annotations
@@ -19,9 +20,15 @@ _OUTSIDE = ("0", "o", "none", "outside")
 
 
 def read_tags(config: Mapping[str, Any], labels: Path | None) -> tuple[str, ...]:
-    """The tags in the order of the output columns: of the file, one a line, else of `id2label`.
+    """The tags in the order of the output columns.
 
-    Raises InputError where there are none, or only LABEL_0, LABEL_1, ….
+    Args:
+        config: the model's `config.json`; its `id2label` is read where `labels` is None.
+        labels: a file with one tag a line, or None.
+
+    Raises:
+        InputError: the file is not readable, or `id2label` is missing, has gaps, or has only the
+            placeholders LABEL_0, LABEL_1, ….
     """
     if labels is not None:
         try:
@@ -44,9 +51,13 @@ def read_tags(config: Mapping[str, Any], labels: Path | None) -> tuple[str, ...]
 
 
 def rename_tags(tags: Sequence[str], renames: Mapping[str, str]) -> tuple[str, ...]:
-    """Other names for tags (`0` -> `O`) or for the labels in them (`DIS` -> `Disease` in `B-DIS`).
+    """Renames tags (`0` -> `O`), or the labels in them (`DIS` -> `Disease` in `B-DIS`).
 
-    Where no tag is called O, the one that usually means it (0, none, outside) is.
+    Where no tag is called O afterwards, and exactly one has a name that usually means it (0, o,
+    none, outside), that tag becomes O.
+
+    Raises:
+        InputError: an old name is neither a tag nor a label.
     """
     found = list(tags)
     for old, new in renames.items():
@@ -66,9 +77,11 @@ def _label(tag: str) -> str | None:
 
 
 def check_tags(tags: Sequence[str], scheme: str | None, decoding: str = ARGMAX) -> str:
-    """The scheme of the tags: the one given, else the one they look like.
+    """The scheme of the tags: the one given, else the one that the tags look like.
 
-    Raises InputError where they are not of it.
+    Raises:
+        InputError: a tag is no valid name, the tags do not fit the scheme or the decoding, or there
+            is no label but O.
     """
     odd = [tag for tag in tags if not is_name(tag)]
     if odd:

@@ -1,7 +1,7 @@
 """The tokenizer in a folder that others have written -> a folder with a `tokenizer.json`.
 
-Older folders hold a vocabulary only; transformers' class of the family reads it. Nothing in the
-folder is run.
+Older folders hold only a vocabulary, which the family's tokenizer class in transformers reads. No
+code in the folder is run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from training.package.package_writing import TOKENIZER_CONFIG, VOCABULARY
 from udfs.errors import InputError
 from udfs.package.model_package import TOKENIZER
 
-# Family -> the class of transformers that reads its vocabulary, and the files of that.
+# Family -> the class of transformers that reads its vocabulary, and the files of the vocabulary.
 _SLOW = {
     "albert": ("AlbertTokenizer", ("spiece.model",)),
     "bert": ("BertTokenizer", (VOCABULARY,)),
@@ -26,9 +26,13 @@ _SLOW = {
 
 
 def find_tokenizer(folder: Path, model_type: str, scratch: Path) -> Path:
-    """The folder whose `tokenizer.json` is the model's: `folder`, else `scratch`, where it is made.
+    """Returns a folder with the model's `tokenizer.json`.
 
-    Raises InputError where the folder holds no tokenizer that can be read.
+    That is `folder` where it has one; else the file is made from the vocabulary and put into
+    `scratch`.
+
+    Raises:
+        InputError: the folder holds no tokenizer that can be read.
     """
     if (folder / TOKENIZER).is_file():
         return folder
@@ -45,7 +49,7 @@ def find_tokenizer(folder: Path, model_type: str, scratch: Path) -> Path:
             folder, local_files_only=True, trust_remote_code=False, **_case(folder)
         )
         tokenizer.save_pretrained(scratch)
-    except Exception as error:  # whatever a damaged vocabulary makes of its reader
+    except Exception as error:  # a damaged vocabulary may raise anything
         raise InputError(
             f"{folder}: {', '.join(files)} cannot be made a {TOKENIZER} here "
             f"({type(error).__name__}){mend}"
@@ -56,9 +60,10 @@ def find_tokenizer(folder: Path, model_type: str, scratch: Path) -> Path:
 
 
 def _case(folder: Path) -> dict[str, Any]:
-    """Whether a word-piece tokenizer lower-cases, where its folder does not say so.
+    """The setting `do_lower_case` of a word-piece tokenizer whose folder does not give it.
 
-    transformers would lower-case then, and lose the capitals of a cased model.
+    By default transformers would lower-case, and a cased model would lose its capitals. So a
+    vocabulary with capitals means no lower-casing.
     """
     settings = folder / TOKENIZER_CONFIG
     vocabulary = folder / VOCABULARY

@@ -1,6 +1,6 @@
 """The weights in a folder that others have written -> tensors by name.
 
-The one place that opens a `pytorch_model.bin`, and only with torch's reader for weights, which
+This is the one place that opens a `pytorch_model.bin`. It uses torch's weights-only reader, which
 makes tensors and plain containers and refuses everything else in the pickle.
 """
 
@@ -16,15 +16,17 @@ from udfs.package.model_package import WEIGHTS
 
 PYTORCH_WEIGHTS = "pytorch_model.bin"
 _KEPT = (torch.float32, torch.float16, torch.bfloat16)
-# Names of layer norms in files made from TensorFlow's.
+# Endings of layer norm tensors in files converted from TensorFlow -> their endings today.
 _OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}
 
 
 def read_foreign_weights(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of `model.safetensors`, else of `pytorch_model.bin`.
 
-    Raises InputError where there is neither, or it holds something else; ModelPackageError where
-    the safetensors file is damaged.
+    Raises:
+        InputError: there is neither file, or `pytorch_model.bin` is damaged or holds anything but
+            tensors.
+        ModelPackageError: the safetensors file is damaged.
     """
     if (folder / WEIGHTS).is_file():
         found = read_tensors(folder / WEIGHTS)
@@ -43,7 +45,7 @@ def read_foreign_weights(folder: Path) -> dict[str, torch.Tensor]:
 def _read_pytorch(path: Path) -> dict[str, torch.Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged pickle makes of its reader
+    except Exception as error:  # a damaged pickle may raise anything
         raise InputError(
             f"{path} is not readable as plain weights ({type(error).__name__}): it is damaged, or "
             f"holds objects that could run code; take a copy of the model with {WEIGHTS}"
@@ -64,4 +66,4 @@ def _new_name(name: str) -> str:
 
 def _own(tensor: torch.Tensor) -> torch.Tensor:
     kept = tensor if tensor.dtype in _KEPT or not tensor.is_floating_point() else tensor.float()
-    return kept.detach().clone().contiguous()  # tensors that share memory cannot be saved
+    return kept.detach().clone().contiguous()  # safetensors cannot save tensors that share memory

@@ -1,4 +1,4 @@
-"""Whether an imported package computes what transformers makes of the folder that it came from."""
+"""Whether an imported package gives the logits that transformers gives for the original folder."""
 
 from __future__ import annotations
 
@@ -15,18 +15,27 @@ from udfs.network.encoder import Encoder
 from udfs.package.encoder_config import EncoderConfig
 from udfs.package.model_package import CONFIG, WEIGHTS, ModelManifest
 
-# Logits of one network in two orders of summing; those of another network differ by whole numbers.
+# The order of summing changes the logits of one network by less than this; the logits of another
+# network differ by whole numbers.
 TOLERANCE = 1e-3
 
 
 def open_in_transformers(
     package: Path, model_type: str, raw: Mapping[str, Any], columns: int
 ) -> PreTrainedModel:
-    """The weights of the package under the config of the folder, as transformers reads that.
+    """Opens the package's weights in transformers, under the config of the original folder.
 
-    Of the config only the plain values that every model of the family has, and none that is private
-    (`_attn_implementation` makes transformers look for code of others). Raises ModelPackageError
-    where transformers refuses them.
+    Only plain values under keys that every model of the family has are taken from the config.
+    Private keys are left out: `_attn_implementation` makes transformers look for code of others.
+
+    Args:
+        package: the folder with our weights.
+        model_type: the family, as transformers calls it.
+        raw: the `config.json` of the original folder.
+        columns: the number of tags.
+
+    Raises:
+        ModelPackageError: transformers refuses the config or the weights.
     """
     known = AutoConfig.for_model(model_type).to_dict()
     plain = {
@@ -46,7 +55,7 @@ def open_in_transformers(
             attn_implementation="eager",
             dtype=torch.float32,
         )
-    except Exception as error:  # whatever a wrong value makes of its reader
+    except Exception as error:  # a wrong value may raise anything
         raise ModelPackageError(
             f"transformers cannot open the model ({type(error).__name__}); mend the values in its "
             f"{CONFIG}"
@@ -57,15 +66,18 @@ def open_in_transformers(
 def compare_logits(
     package: Path, shape: EncoderConfig, manifest: ModelManifest, theirs: PreTrainedModel
 ) -> float:
-    """The largest between our logits and those of transformers, of word-pieces drawn at random.
+    """The largest difference between our logits and those of transformers.
 
-    Raises ModelPackageError where it is more than rounding.
+    Both score the same two sequences of random word-pieces: one of the longest input, one of 7.
+
+    Raises:
+        ModelPackageError: the difference is more than rounding.
     """
     cpu = torch.device("cpu")
     ours = Encoder(package / WEIGHTS, shape, len(manifest.labels), cpu, torch.float32)
     lengths = np.array([manifest.max_wordpieces, min(7, manifest.max_wordpieces)])
     ids = np.random.default_rng(0).integers(1, shape.vocab_size, lengths.sum())
-    ids[ids == shape.first_position - 1] -= 1  # RoBERTa's padding has no position of its own
+    ids[ids == shape.first_position - 1] -= 1  # RoBERTa gives a padding id no position
     with torch.inference_mode():
         pieces = torch.from_numpy(ids).split(lengths.tolist())
         expected = torch.cat([theirs(input_ids=piece[None]).logits[0] for piece in pieces])

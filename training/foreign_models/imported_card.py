@@ -1,4 +1,4 @@
-"""The words of the README of a model package that was imported. Knows nothing of files."""
+"""The README of a model package that was imported, as text. Knows nothing of files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from udfs.package.model_package import ModelManifest
 def render_imported_card(manifest: ModelManifest, architecture: str) -> str:
     """The card of an imported package.
 
-    `architecture` is the class of transformers that opens it.
+    `architecture` is the name of the class in transformers that opens it.
     """
     labels = ", ".join(manifest.scheme.entity_labels)
     words = f"""# {manifest.name}

@@ -1,7 +1,7 @@
 """A token classification model that others have trained -> a model package.
 
-Owns the order of the steps. Nothing in the folder is run: weights are tensors, of `config.json`
-only the numbers are kept.
+Owns the order of the steps. No code in the folder is run: the weights are read as tensors, and the
+package gets a new `config.json` that keeps only the numbers of the old one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from udfs.network.encoder import needed_tensors, refuse_misfits
 from udfs.package.encoder_config import EncoderConfig
 from udfs.package.model_package import CONFIG, NAME_RULE, WEIGHTS, ModelManifest, is_name
 
-LONGEST_PIECE, OVERLAP = 256, 64  # those of our own models, where the model allows them
+LONGEST_PIECE, OVERLAP = 256, 64  # the values of our own models; a shorter model gets less
 _Json = dict[str, Any]
 _NUMBERS = (
     "vocab_size",
@@ -51,10 +51,10 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import. None: what the model itself says, or as our own models have it.
+    """What to import. A field that is None is taken from the model, or else from our own models.
 
-    `labels` is a file of tags, one a line; `renames` old -> new names of tags or labels; `origin`
-    is what the manifest calls the model.
+    `labels` is a file with one tag a line. `renames` maps old to new names of tags or labels.
+    `origin` is the manifest's name for the model that is imported.
     """
 
     source: Path
@@ -75,7 +75,7 @@ class ImportRequest:
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """What an import made; `difference` is the largest between our logits and transformers'."""
+    """What an import made; `difference` is the largest between our and transformers' logits."""
 
     manifest: ModelManifest
     family: str
@@ -86,7 +86,8 @@ class ImportedModel:
 def import_model(request: ImportRequest) -> ImportedModel:
     """Makes the package, whole or not at all.
 
-    Raises InputError where the folder lacks something or is not what this project runs.
+    Raises:
+        InputError: the folder lacks something, or its model is not one that this project runs.
     """
     check_output_folder(request.output)
     folder = request.source
@@ -123,7 +124,7 @@ def import_model(request: ImportRequest) -> ImportedModel:
     def check(draft: Path) -> None:
         try:
             TokenClassifier.load(draft, device="cpu", precision="float32")
-        except ModelPackageError as error:  # the draft is gone when somebody reads this
+        except ModelPackageError as error:  # the draft is gone when somebody reads the message
             raise ModelPackageError(str(error).replace(str(draft), str(folder))) from None
         theirs = open_in_transformers(draft, shape.model_type, raw, len(tags))
         differences.append(compare_logits(draft, shape, manifest, theirs))
@@ -160,7 +161,7 @@ def _check_head(tensors: Mapping[str, torch.Tensor], tags: tuple[str, ...]) -> N
 
 
 def _plain_config(shape: EncoderConfig, raw: Mapping[str, Any], tags: tuple[str, ...]) -> _Json:
-    """The numbers of a `config.json` and the tags; no key that makes transformers load code."""
+    """A `config.json` of numbers and tags, without keys that make transformers load code."""
     family = shape.family
     names = [name for name in (*_NUMBERS, *family.keys) if name not in family.constants]
     config: dict[str, Any] = {family.keys.get(name, name): getattr(shape, name) for name in names}

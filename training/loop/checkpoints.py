@@ -1,8 +1,8 @@
-"""Where a training that was killed goes on: one hidden folder beside its output.
+"""The state from which a killed training goes on: one hidden folder beside its output.
 
-Owns the files: tensors as safetensors, the rest as JSON, nothing pickled. `state.json` is replaced
-last and names the file of tensors, so that a run that is killed while it writes leaves the state
-before. Knows nothing of what the values mean.
+Owns the files: tensors as safetensors, the rest as JSON, nothing pickled. `state.json` names the
+file of tensors and is replaced last, so a run that is killed while it writes leaves the previous
+state. Knows nothing of what the values mean.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ FORMAT_VERSION = 1
 
 
 def work_folder(output: Path) -> Path:
-    """The hidden folder of what a training keeps until its output is written."""
+    """The hidden folder that keeps the state of a training until its output is written."""
     return output.parent / f".{output.name}.training"
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """What was saved: plain values, and tensors by name, on the CPU."""
+    """A state as it was saved: plain values, and tensors by name, on the CPU."""
 
     values: dict[str, Any]
     tensors: dict[str, Tensor]
@@ -42,9 +42,9 @@ class Checkpoints:
     """The states of one training.
 
     Args:
-        folder: see `work_folder`; comes to be with the first state.
-        identity: plain values that make it this training and no other: settings, digests.
-        every_steps: how many steps lie between two states inside an epoch; 0: none do.
+        folder: see `work_folder`; made when something is first kept.
+        identity: plain values (settings, digests) that tell this training from every other.
+        every_steps: steps between two states inside an epoch; 0: no state inside an epoch.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], every_steps: int = 0) -> None:
@@ -53,7 +53,7 @@ class Checkpoints:
         self._identity = json.loads(json.dumps(dict(identity)))
 
     def save(self, step: int, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Replaces the state by this one."""
+        """Replaces the saved state with this one."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self.folder / f"step-{step}.safetensors"
         _write_tensors(file, tensors)
@@ -73,7 +73,8 @@ class Checkpoints:
     def load(self) -> SavedState | None:
         """The state, or None where there is none.
 
-        Raises InputError where it is another training's, or damaged.
+        Raises:
+            InputError: the state is another training's, or damaged.
         """
         if not (self.folder / STATE).is_file():
             return None
@@ -104,12 +105,12 @@ class Checkpoints:
             )
 
     def note(self, name: str) -> str | None:
-        """What `keep_note` kept under this name."""
+        """What `keep_note` kept under this name; None if nothing."""
         file = self.folder / f"{name}.txt"
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
     def keep_note(self, name: str, value: str) -> None:
-        """Keeps a short text beside the states, from the first moment on."""
+        """Keeps a short text beside the states, also before there is a state."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.folder / f"{name}.txt").write_text(value, encoding="utf-8")
 
@@ -119,16 +120,20 @@ class Checkpoints:
         _write_tensors(self.folder / f"{name}.safetensors", weights)
 
     def kept_weights(self, name: str) -> dict[str, Tensor]:
-        """What `keep_weights` kept."""
+        """The weights that `keep_weights` kept under this name."""
         return load_file(self.folder / f"{name}.safetensors")
 
     def forget_weights(self, name: str) -> None:
-        """Removes what `keep_weights` kept."""
+        """Removes the weights that `keep_weights` kept under this name."""
         (self.folder / f"{name}.safetensors").unlink(missing_ok=True)
 
 
 def check_unfinished(output: Path, resume: bool) -> None:
-    """Raises InputError where an unfinished training of this output would be lost."""
+    """Checks that no unfinished training of this output would be lost.
+
+    Raises:
+        InputError: there is one, and `resume` does not say to go on with it.
+    """
     if work_folder(output).exists() and not resume:
         raise InputError(
             f"a training of {output} was not finished: --resume goes on with it, or remove "
@@ -137,7 +142,7 @@ def check_unfinished(output: Path, resume: bool) -> None:
 
 
 def remove_work_folder(output: Path) -> None:
-    """Removes what a training kept, when its output is there."""
+    """Removes what a training kept, when its output is written or it cannot succeed."""
     shutil.rmtree(work_folder(output), ignore_errors=True)
 
 

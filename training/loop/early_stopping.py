@@ -1,6 +1,6 @@
 """When a training has stopped getting better, and which epoch was the best.
 
-Knows epochs and one score for each; whose score it is, and what is kept, is the caller's.
+Knows epochs and one score for each. The caller decides what is scored and which weights are kept.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class EarlyStopping:
-    """Best epoch (from 0) so far; `patience` 0 never stops and keeps no best."""
+    """The best epoch so far, counted from 0; with `patience` 0 it never stops and keeps no best."""
 
     patience: int
     best_score: float | None = None
@@ -19,9 +19,12 @@ class EarlyStopping:
     last_epoch: int = -1
 
     def hear(self, epoch: int, score: float | None) -> bool:
-        """Takes the score of an epoch; whether it is the best so far. Of equals the first is.
+        """Takes the score of an epoch and returns whether it is the best so far.
 
-        Raises ValueError where there is patience and no score: nothing can be judged.
+        Of equal scores, the first is the best.
+
+        Raises:
+            ValueError: there is patience and no score, so nothing can be judged.
         """
         self.last_epoch = epoch
         if not self.patience:

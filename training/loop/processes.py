@@ -1,8 +1,9 @@
-"""Several processes that train one model: who this one is, and what they tell each other.
+"""Several processes that train one model: which one this is, and what they tell each other.
 
-torchrun, and so Spark's TorchDistributor, start the processes and set the environment that
-`join_processes` reads. Each takes its share of every batch; gradients are averaged by torch's
-DistributedDataParallel over gloo, on CPUs. One process needs none of it.
+torchrun starts the processes and sets the environment that `join_processes` reads; Spark's
+TorchDistributor uses torchrun. Each process takes its share of every batch. torch's
+DistributedDataParallel averages the gradients over gloo, on CPUs. A single process needs none of
+this.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
 
-# The others wait while the first process scores an epoch.
+# The other processes wait while the first one scores an epoch.
 LONGEST_WAIT = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among `count`; the one of rank 0 tells the world and writes files."""
+    """This process among `count`; the one of rank 0 scores, logs and writes files."""
 
     rank: int = 0
     count: int = 1
@@ -38,15 +39,15 @@ class Processes:
         return self.rank == 0
 
     def share(self, batch: Sequence[T]) -> list[T]:
-        """This process's part of a batch; empty where the batch is too small for all."""
+        """This process's part of a batch; empty where there are fewer examples than processes."""
         return list(batch[self.rank :: self.count])
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model as it is called in training: its backward pass averages the gradients."""
+        """The model to call in training: its backward pass averages gradients over processes."""
         return DistributedDataParallel(model) if self.count > 1 else model
 
     def total(self, value: float) -> float:
-        """The sum over all processes."""
+        """The sum of a number over all processes."""
         if self.count == 1:
             return value
         tensor = torch.tensor(value, dtype=torch.float64)
@@ -54,7 +55,7 @@ class Processes:
         return float(tensor.item())
 
     def said_by_first(self, value: float | None) -> float | None:
-        """What the first process says; the others wait for it. None travels as not a number."""
+        """The value of the first process; the others wait for it. None is sent as not-a-number."""
         if self.count == 1:
             return value
         tensor = torch.tensor(float("nan") if value is None else value, dtype=torch.float64)
@@ -62,7 +63,7 @@ class Processes:
         return None if bool(tensor.isnan()) else float(tensor.item())
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """`(processes, …)`: the tensor of each."""
+        """The tensors of all processes, stacked as `(processes, …)`."""
         if self.count == 1:
             return tensor.unsqueeze(0)
         all_of_them = [torch.empty_like(tensor) for _ in range(self.count)]

@@ -1,7 +1,8 @@
 """How a training goes on after it was killed, and which epoch's weights it ends with.
 
 Owns what a checkpoint of a fine-tuning holds: the state of the loop, the place in the epoch, the
-state of the sampler at the epoch's begin (the batches are drawn again), the best epoch so far.
+best epoch so far, and the sampler's state at the beginning of the epoch, from which the same
+batches are drawn again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from training.recipes.recipe import Recipe
 
 
 class Resumption:
-    """The checkpoints of one training, in each of its processes; the first one writes them."""
+    """The checkpoints of one training. Every process has this object; only the first one writes.
+
+    `sampler` is the random generator that draws the batches.
+    """
 
     def __init__(
         self,
@@ -35,11 +39,11 @@ class Resumption:
         self._sampler = sampler
         self._checkpoints = checkpoints
         self._processes = processes
-        self._best: dict[str, Any] = {}  # where nothing is written, the best weights are kept here
+        self._best: dict[str, Any] = {}  # the best weights, where there are no checkpoints
         self.stopping = EarlyStopping(recipe.patience)
 
     def go_on(self) -> tuple[int, int]:
-        """Takes up the last state; the epoch and how many of its batches are done."""
+        """Restores the last state; returns the epoch and how many of its batches are done."""
         saved = None if self._checkpoints is None else self._checkpoints.load()
         if saved is None:
             return 0, 0
@@ -51,25 +55,26 @@ class Resumption:
         return values["epoch"], values["batches_done"]
 
     def after_step(self, epoch: int, sampler_before: object, batches_done: int) -> None:
-        """Saves the state inside an epoch, where it is time for one."""
+        """Saves the state inside an epoch, once in `every_steps` steps."""
         every = self._checkpoints.every_steps if self._checkpoints is not None else 0
         if every and self._loop.steps % every == 0:
             self._save(epoch, batches_done, sampler_before)
 
     def after_epoch(self, epoch: int, score: float | None) -> None:
-        """Hears the score of an epoch, keeps its weights if they are the best, saves the state."""
+        """Takes the score of an epoch, keeps its weights if they are the best, saves the state."""
         older = self.stopping.best_epoch
         if self.stopping.hear(epoch, score):
             self._keep(epoch)
         self._save(epoch + 1, 0, self._sampler.getstate())
         if older is None or older == self.stopping.best_epoch or self._checkpoints is None:
             return
-        if self._processes.is_first:  # only now does no state need them any more
+        if self._processes.is_first:  # not before the save: the state before it needs them
             self._checkpoints.forget_weights(_name(older))
 
     def take_best(self) -> None:
-        """Puts the weights of the best epoch into the first process's model, where early stopping
-        chose one.
+        """Puts the weights of the best epoch into the model, where early stopping chose one.
+
+        Only the first process does this.
         """
         best = self.stopping.best_epoch
         if best is None or not self._processes.is_first:
@@ -89,7 +94,7 @@ class Resumption:
     def _save(self, epoch: int, batches_done: int, sampler: object) -> None:
         if self._checkpoints is None:
             return
-        tensors = self._loop.state()  # every process takes part: each has random numbers of its own
+        tensors = self._loop.state()  # all processes take part: each has its own random state
         if self._processes.is_first:
             values = {
                 "epoch": epoch,

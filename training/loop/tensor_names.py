@@ -1,4 +1,4 @@
-"""The state of an optimiser as tensors by name, and back: what a checkpoint can hold."""
+"""The state of an optimiser as tensors by name, as checkpoints hold it, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimiser keeps of each parameter, as `optimizer/<parameter>/<name>`."""
+    """What an optimiser stores for each parameter, as `optimizer/<parameter number>/<name>`."""
     return {
         f"optimizer/{index}/{name}": value
         for index, values in optimizer.state_dict()["state"].items()
@@ -18,7 +18,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Takes up what `optimizer_tensors` gave; the groups stay as they are."""
+    """Restores what `optimizer_tensors` gave; the parameter groups stay as they are."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in named_below("optimizer/", tensors).items():
         index, _, key = name.partition("/")
@@ -28,7 +28,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 
 def named_below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, without it."""
+    """The tensors whose names begin with a prefix, under their names without it."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()

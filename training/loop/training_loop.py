@@ -1,7 +1,7 @@
-"""One model under training: its optimiser, where it stands in the schedule, and all of its state.
+"""One model under training: its optimiser, its place in the schedule, and all of its state.
 
-Owns a step: forward, loss, backward, update. Knows nothing of documents, epochs' order, files or
-scores. `state` and `restore` are exact: a loop that is restored goes on as if it had never stopped.
+Owns a step: forward, loss, backward, update. `state` and `restore` are exact: a restored loop goes
+on as if it had never stopped. Knows nothing of documents, the order of epochs, files or scores.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ from training.recipes.schedule import schedule_factor
 from udfs.errors import InputError
 from udfs.network.tokenization import WindowTokenizer
 
-AVERAGE_EVERY = 10  # steps between two of the weights that are averaged
+AVERAGE_EVERY = 10  # every tenth step adds its weights to the average
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """Where the loop stands: the `fraction` of the run that is done, the `loss` of the batch."""
+    """Where the loop stands: `fraction` is the part of the run that is done.
+
+    `loss` is that of the last batch.
+    """
 
     step: int
     epoch: int
@@ -41,7 +44,10 @@ class StepReport:
 
 
 class TrainingLoop:
-    """See the module. `groups` are parameter groups with their peak rate as `peak`."""
+    """A model with its optimiser and its place in the schedule.
+
+    `groups` are the optimiser's parameter groups; each has its peak learning rate under `peak`.
+    """
 
     def __init__(
         self,
@@ -69,11 +75,12 @@ class TrainingLoop:
         first: int = 0,
         after_step: Callable[[int], None] | None = None,
     ) -> None:
-        """Trains on the batches from `first` on; `after_step` gets how many of them are done."""
+        """Trains on the batches from `first` on; `after_step` gets how many batches are done."""
         recipe = self._recipe
         self._model.train()
         for index, batch in enumerate(batches[first:], start=first):
-            # By the fraction that is done: with joined windows epochs differ in their steps.
+            # The schedule goes by the fraction done, not by steps: since windows are joined at
+            # random, epochs differ in their number of steps.
             factor = schedule_factor((epoch + index / len(batches)) / recipe.epochs, recipe)
             for group in self._optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
@@ -91,7 +98,7 @@ class TrainingLoop:
         self._model.eval()
 
     def take_average(self) -> None:
-        """Puts the average of the last weights into the model, where the recipe asks for one."""
+        """Puts the average of the last weights into the model, if the recipe asks for one."""
         if self._average is not None and self._average.n_averaged > 0:
             self._model.load_state_dict(self._average.module.state_dict())
 
@@ -99,7 +106,8 @@ class TrainingLoop:
         recipe, processes = self._recipe, self._processes
         learnt = sum(example.learnt for example in batch)
         loss = self._summed_loss(processes.share(batch), batch)
-        # DistributedDataParallel takes the mean over processes; each has a part of the sum.
+        # DistributedDataParallel averages over the processes, but each has only a part of the sum:
+        # the factor `count` makes it a sum again.
         (loss * (processes.count / max(learnt, 1))).backward()
         mean = processes.total(float(loss.item())) / max(learnt, 1)
         if not math.isfinite(mean):
@@ -112,8 +120,10 @@ class TrainingLoop:
         return mean
 
     def _summed_loss(self, share: Sequence[Example], batch: Sequence[Example]) -> Tensor:
-        """The loss of this process's share; of an empty one, that of one example times nothing, so
-        that it takes part in the average.
+        """The summed loss of this process's share of a batch.
+
+        For an empty share it is the loss of one example times 0, so that this process, too, takes
+        part in averaging the gradients.
         """
         tokenizer, recipe, device = self._tokenizer, self._recipe, self._model.device
         shown = share or batch[:1]
@@ -149,7 +159,7 @@ class TrainingLoop:
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
-        """Takes up a state of `state` after so many steps."""
+        """Restores what `state` gave after `steps` steps."""
         self.steps = steps
         self._model.load_state_dict(named_below("model/", tensors))
         restore_optimizer(self._optimizer, tensors)

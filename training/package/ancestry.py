@@ -1,4 +1,4 @@
-"""Which packages a package descends from, as its manifest tells."""
+"""Which packages a package descends from, according to manifests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from udfs.package.model_package import MANIFEST, ModelManifest, load_manifest
 
 
 def ancestors(teachers: Sequence[Path], base_model: Path) -> list[dict[str, str]]:
-    """All that a student learnt from: each teacher, a base model that is a package, and theirs."""
+    """The entries of all that a student learnt from, directly or through others.
+
+    These are each teacher, the base model if it is a package, and what those learnt from.
+    """
     return descent([*((teacher, "teacher") for teacher in teachers), (base_model, "base model")])
 
 
 def descent(roles: Iterable[tuple[Path, str]]) -> list[dict[str, str]]:
-    """The entries of packages in their roles and of what they learnt from; other folders: none."""
+    """The entries of packages, each with its role, and of all that those packages learnt from.
+
+    A folder that is not a package gives no entry.
+    """
     found: list[dict[str, str]] = []
     for folder, role in roles:
         if (folder / MANIFEST).is_file():

@@ -1,9 +1,9 @@
 """The mean of several packages' weights as one package, whole or not at all.
 
-Owns which packages may be averaged, a shift of the mean towards the tag O, and what is told of them
-afterwards. Packages that began as one model lie in one basin of the loss, so that their mean is a
-model too, and often a better one, for the time of one (Wortsman et al. 2022, arXiv:2203.05482);
-nobody can see from files whether it is.
+Owns which packages may be averaged, a shift of the mean towards the tag O, and what manifest and
+card say of the sources. Packages that began as one model lie in one basin of the loss. So their
+mean is a working model too, often a better one, and runs in the time of one model (Wortsman et al.
+2022, arXiv:2203.05482). Files do not show whether packages began as one model.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from udfs.package.model_package import (
 )
 
 _BIAS = "classifier.bias"
-# What two packages must agree in, and what a message calls it.
+# Fields of the manifest in which all packages must agree -> what an error message calls them.
 _SAME = {
     "labels": "tags",
     "label_scheme": "kind of tags",
@@ -55,23 +55,23 @@ def write_averaged(
     name: str | None = None,
     outside_bias: float = 0.0,
 ) -> ModelManifest:
-    """Writes the package of the mean weights; all but weights, manifest and card is the first's.
+    """Writes the package of the mean weights; other files are copied from the first source.
 
-    Each tensor is averaged in float32 and gets the type that it has in the first. Neither scores
-    nor a calibration of the sources are taken over: they are of other weights.
+    Each tensor is averaged in float32 and gets the type that it has in the first source. The scores
+    and calibrations of the sources are dropped, because they belong to other weights.
 
     Args:
         sources: two packages or more, of one network, tokenizer, tags and window rule.
         target: a new folder.
-        command: what the card says it was made by.
-        name: of the model; None: that of the folder.
-        outside_bias: added to the bias of the tag O, so in logits: above 0 fewer mentions are
-            found, and more of them are right.
+        command: the command line that the card gives as its origin.
+        name: the name of the model; None: the name of the target folder.
+        outside_bias: what is added to the bias of the tag O, in logits. Above 0, fewer mentions
+            are found, and a larger share of them is right.
 
     Raises:
-        InputError: the bias is no number, the packages differ, one is named twice, or `target`
-            exists.
-        ModelPackageError: one is no sound package, or its weights do not fit its config.
+        InputError: the bias is no finite number, there are fewer than two packages, they differ,
+            one is named twice, or `target` exists.
+        ModelPackageError: a source is no sound package, or its weights do not fit its config.
     """
     if not math.isfinite(outside_bias):
         raise InputError(f"the bias of O must be a number of logits, not {outside_bias}")
@@ -156,7 +156,10 @@ def _mean(sources: Sequence[Path], n_labels: int) -> dict[str, Tensor]:
 
 
 def _facts_of_sources(manifests: Sequence[ModelManifest], cards: Sequence[str]) -> dict[str, str]:
-    """How the sources were made, from their cards: what they share once, the rest under a name."""
+    """How the sources were made, from their cards.
+
+    Rows that all share come once; the others come once per source, under its name.
+    """
     made = [
         {key: value for key, value in made_rows(card).items() if key not in OWN_ROWS}
         for card in cards

@@ -1,4 +1,4 @@
-"""A model package with a calibration: a copy of another one, whole or not at all."""
+"""A copy of a model package with a calibration, whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from udfs.package.model_package import ModelManifest, load_manifest
 def write_calibrated(source: Path, target: Path, calibration: ScoreCalibration) -> ModelManifest:
     """Copies the files that the manifest of `source` names; only calibration and card differ.
 
-    Scores that the old manifest records are kept: no span changes. Raises InputError where `target`
-    exists, ModelPackageError where `source` is no sound package.
+    The scores in the old manifest are kept, because no span changes.
+
+    Raises:
+        InputError: `target` exists.
+        ModelPackageError: `source` is no sound package.
     """
     manifest = load_manifest(source)
 

@@ -1,6 +1,6 @@
 """The YAML at the head of a package's README, by which hubs list, search and judge a model.
 
-Owns its keys and where it stands. The words below it are training.package.model_card's. Knows
+Owns its keys and its place in the card. `training.package.model_card` owns the text below it. Knows
 nothing of files.
 """
 
@@ -16,7 +16,7 @@ from udfs.errors import ModelPackageError
 from udfs.package.model_package import ENCODER, ModelManifest
 
 Metadata = dict[str, Any]
-# What we know of base models: beginning of their name in a manifest -> (name on the hub, licence).
+# Known base models: beginning of their name in a manifest -> (name on the hub, licence).
 _KNOWN_BASES = {"all-MiniLM-L6-v2 ": ("sentence-transformers/all-MiniLM-L6-v2", "apache-2.0")}
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _BLOCK = re.compile(r"---\n(.*?)^---\n+", re.DOTALL | re.MULTILINE)
@@ -27,15 +27,18 @@ _METRICS = ("precision", "recall", "f1")
 def card_metadata(
     manifest: ModelManifest, datasets: Sequence[str] = (), language: str | None = None
 ) -> Metadata:
-    """What a hub is told of a package; what nobody knows is left out, the licence too.
+    """The metadata of a package for a hub; what is not known is left out, also the licence.
 
-    `datasets` are the names of the corpora that it was trained on, `language` that of their texts.
+    Args:
+        manifest: the manifest of the package.
+        datasets: names of the corpora that it was trained on.
+        language: the language of their texts.
     """
     base, licence = _base(manifest.base_model)
     found = {
         "language": language,
         "license": licence,
-        # A package of spaCy's kind opens in Clinspan alone.
+        # Only Clinspan opens a package of spaCy's kind.
         "library_name": "transformers" if manifest.kind == ENCODER else None,
         "pipeline_tag": _TASK,
         "base_model": base,
@@ -46,7 +49,7 @@ def card_metadata(
 
 
 def with_scores(metadata: Mapping[str, Any], manifest: ModelManifest) -> Metadata:
-    """The metadata with a `model-index` of the scores of this very model, and of no other."""
+    """The metadata with a new `model-index`, which holds only the scores of this very model."""
     results = [
         {
             "task": {"type": _TASK, "name": "Named entity recognition"},
@@ -63,7 +66,7 @@ def with_scores(metadata: Mapping[str, Any], manifest: ModelManifest) -> Metadat
 
 
 def own_scores(manifest: ModelManifest) -> dict[str, Any]:
-    """The entries of the recorded scores that are of this model, not of one beside it."""
+    """The recorded scores of this very model, without those of models recorded for comparison."""
     return {
         key: entry
         for key, entry in sorted(manifest.scores.items())
@@ -72,16 +75,17 @@ def own_scores(manifest: ModelManifest) -> dict[str, Any]:
 
 
 def interval_of(entry: Mapping[str, Any], row: str, score: str) -> list[float] | None:
-    """The ends of the 95 % interval of a strict score; None where it was not recorded."""
+    """The two ends of the 95 % interval of a strict score; None where it was not recorded."""
     strict = entry.get("measures", {}).get("strict", {})
     found: list[float] | None = strict.get(row, {}).get(score, {}).get("interval")
     return found
 
 
 def split_card(card: str) -> tuple[Metadata, str]:
-    """The metadata of a card (none: empty), and the words below it.
+    """The metadata of a card, and the text below it; a card without metadata gives an empty dict.
 
-    Raises ModelPackageError where the block is not YAML of keys.
+    Raises:
+        ModelPackageError: the block at the head is not a YAML mapping.
     """
     block = _BLOCK.match(card)
     if block is None:
@@ -96,7 +100,7 @@ def split_card(card: str) -> tuple[Metadata, str]:
 
 
 def join_card(metadata: Mapping[str, Any], words: str) -> str:
-    """A card of metadata and words."""
+    """A card: the metadata, then the text."""
     block = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True)
     return f"---\n{block}---\n\n{words}"
 

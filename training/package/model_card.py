@@ -1,8 +1,8 @@
-"""The words of a model package's README: what the model is, how it was made, how well it does, and
-what it is not for.
+"""The text of a model package's README, its card.
 
-Owns the text and the place of the score table in it; what hubs read above it is
-training.package.card_metadata's. Knows nothing of files.
+It says what the model is, how it was made, how well it does, and what it is not for. Owns the text
+and the place of the score table in it; `training.package.card_metadata` owns what hubs read above
+it. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from udfs.errors import ModelPackageError
 from udfs.package.model_package import ModelManifest
 
 CARD = "README.md"
-# What a form of corpus holds, and what a model of it owes; whoever trains on other texts knows it.
+# What the texts of a form of corpus are, and which credit or agreement a model trained on them
+# needs. Of other forms only the person who trains knows this.
 _ABSTRACTS = "abstracts of scientific articles"
 _RECORDS = "clinical records under a data use agreement; it also says who may have a model of them"
 _TEXTS = {
@@ -40,7 +41,7 @@ _TEXTS = {
     "i2b2-2009": _RECORDS,
 }
 _MADE = "## How it was made"
-# The rows of that table that come from the manifest.
+# The rows of the table below that heading that come from the manifest.
 OWN_ROWS = ("Base model", "Digest of the training data")
 _ROW = re.compile(r"\| (\w.*?) \| (.*) \|")
 _SCORES_BEGIN = "<!-- scores: written by jobs/score_model.py -->"
@@ -52,8 +53,10 @@ def render_card(
 ) -> str:
     """The card of a new package.
 
-    `facts` are lines of the table under "How it was made", such as {"Command": "`...`"}; `datasets`
-    are the corpora that it was trained on.
+    Args:
+        manifest: the manifest of the package.
+        facts: rows of the table under "How it was made", such as {"Command": "`...`"}.
+        datasets: the corpora that it was trained on.
     """
     return join_card(card_metadata(manifest, datasets, "en"), _words(manifest, facts))
 
@@ -108,7 +111,7 @@ above. For the training data see "How it was made".
 
 
 def made_rows(card: str) -> dict[str, str]:
-    """The table under "How it was made" of a card that `render_card` wrote; empty for others."""
+    """The rows under "How it was made" in a card that `render_card` wrote; none for other cards."""
     _, _, rest = card.partition(_MADE)
     section, _, _ = rest.partition("\n## ")
     rows = (_ROW.fullmatch(line) for line in section.splitlines())
@@ -116,7 +119,7 @@ def made_rows(card: str) -> dict[str, str]:
 
 
 def decoding_line(decoding: str) -> str:
-    """How the tags are chosen, a line of the card, where plain transformers would choose others."""
+    """The line of the card on how tags are chosen; empty where `transformers` chooses the same."""
     if decoding == ARGMAX:
         return ""
     return (
@@ -127,7 +130,7 @@ def decoding_line(decoding: str) -> str:
 
 
 def training_facts(request: TrainingRequest, documents: int, recipe: object) -> dict[str, str]:
-    """What the card of any training says: data, command, and the recipe, a dataclass."""
+    """The rows that the card of any training has: data, command, recipe (a dataclass)."""
     parts = " + ".join(request.train_parts)
     settings = asdict(recipe).items()  # type: ignore[call-overload]  # a dataclass
     return {
@@ -139,17 +142,17 @@ def training_facts(request: TrainingRequest, documents: int, recipe: object) -> 
 
 
 def texts_of(form: str) -> str:
-    """What the texts of a form of corpus are, as far as this project knows."""
+    """What the texts of a form of corpus are, if this project knows it."""
     return _TEXTS.get(form.removesuffix("-tsv"), "known to whoever trained it")
 
 
 def score_section(scores: Mapping[str, Any]) -> str:
-    """The score table between the marks by which it is found again."""
+    """The score table, between the marks by which `replace_scores` finds it."""
     return f"{_SCORES_BEGIN}\n{_score_table(scores)}\n{_SCORES_END}"
 
 
 def calibration_line(calibration: ScoreCalibration) -> str:
-    """What the card says of the scores of mentions."""
+    """The line of the card on whether the scores of mentions are probabilities."""
     if calibration.changes_nothing:
         return "- The scores of mentions are not calibrated probabilities."
     biases = ", ".join(f"{label} {bias:+.2f}" for label, bias in calibration.biases.items())
@@ -160,9 +163,10 @@ def calibration_line(calibration: ScoreCalibration) -> str:
 
 
 def replace_scores(card: str, manifest: ModelManifest) -> str:
-    """The card with its score table and what hubs read of the scores made anew.
+    """The card with the manifest's scores, in the table and in the metadata for hubs.
 
-    Raises ModelPackageError where the card has lost the marks round the table.
+    Raises:
+        ModelPackageError: the card has lost the marks round the table, or its metadata is not YAML.
     """
     metadata, words = split_card(card)
     before, begin, rest = words.partition(_SCORES_BEGIN)

@@ -1,8 +1,8 @@
-"""A model of a hub -> a folder on this machine, and a package -> the hub; both only where a user
-asks for it by name.
+"""A model of a hub -> a folder on this machine, and a package -> the hub.
 
-The hub is the one that HF_ENDPOINT names, else huggingface.co. The token is the client library's
-(HF_TOKEN, or what `hf auth login` stored); it is neither read into messages nor kept here.
+Either happens only when a user asks for it by name. The hub is the one that HF_ENDPOINT names, else
+huggingface.co. The client library finds the token (HF_TOKEN, or what `hf auth login` stored). This
+module neither keeps it nor puts it into messages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from training.package.publication import Publication
 from udfs.errors import HubError, InputError
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
-# No code, and of the weights only what training.foreign_models.foreign_weights reads.
+# The files to fetch: no code, and only the weights that
+# training.foreign_models.foreign_weights reads.
 _FILES = (
     "config.json",
     "model.safetensors",
@@ -34,15 +35,17 @@ _FILES = (
 
 
 def fetch_model(name: str) -> Path:
-    """Fetches what makes up a model, or finds it in the cache of an earlier fetch.
+    """Fetches the files of a model, or finds them in the cache of an earlier fetch.
 
-    Raises InputError where the name is none, or the hub cannot be reached or does not have it.
+    Raises:
+        InputError: it is not a name of a model, or the model is not in the cache and the hub cannot
+            be reached or does not have it.
     """
     if not _NAME.fullmatch(name):
         raise InputError(f"{name!r} is no name of a hub: these are like owner/model")
     try:
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(_FILES)))
-    except Exception as error:  # of the network, of the hub, of the disk
+    except Exception as error:  # network, hub and disk raise their own
         raise InputError(
             f"{name} could not be fetched ({type(error).__name__}) and is not in the cache: where "
             f"there is a network, run `hf download {name} --local-dir FOLDER`, bring the folder "
@@ -51,10 +54,14 @@ def fetch_model(name: str) -> Path:
 
 
 def upload_package(publication: Publication, private: bool) -> str:
-    """Puts the files into a repository, made where there is none, in one commit; its address.
+    """Puts the files into a repository in one commit and returns the address of the commit.
 
-    Raises InputError where there is no token, HubError where the hub cannot be reached, refuses, or
-    does not have afterwards what was sent.
+    The repository is made where there is none.
+
+    Raises:
+        InputError: there is no token.
+        HubError: the hub cannot be reached or refuses, the repository is public though `private`
+            was asked for, or the hub does not hold afterwards what was sent.
     """
     if not huggingface_hub.get_token():
         raise InputError(
@@ -69,7 +76,8 @@ def upload_package(publication: Publication, private: bool) -> str:
         api.create_repo(repository, private=private, exist_ok=True)
         if private and not api.model_info(repository).private:
             raise HubError(f"{repository} is there and public: nothing was sent; see --private")
-        # One commit of named files: the folder's own upload takes all, maybe in several commits.
+        # One commit of named files; the library's upload of a folder would send every file in it,
+        # perhaps in several commits.
         commit = api.create_commit(
             repository, additions, commit_message=f"Publish {publication.manifest.name}"
         )
@@ -84,7 +92,7 @@ def upload_package(publication: Publication, private: bool) -> str:
 
 @contextmanager
 def _hub_errors(repository: str, endpoint: str) -> Iterator[None]:
-    """What goes wrong at the hub, as an error of ours."""
+    """Raises what goes wrong at the hub as a HubError."""
     try:
         yield
     except HubError:
@@ -98,9 +106,9 @@ def _hub_errors(repository: str, endpoint: str) -> Iterator[None]:
                 f"a token with the right to write, and an owner that it belongs to.{said}"
             ) from None
         raise HubError(f"{endpoint} refused {repository} (status {status}).{said}") from None
-    except ValueError as error:  # the library's form of what the hub finds wrong in the card
+    except ValueError as error:  # so the library reports a card that the hub refuses
         raise HubError(f"{endpoint} refused {repository}: {error}") from None
-    except Exception as error:  # of the network, of the library
+    except Exception as error:  # network and library raise their own
         raise HubError(
             f"{endpoint} could not be reached, or broke off ({type(error).__name__}): publish "
             "again from a machine that has a network"

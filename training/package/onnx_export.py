@@ -1,8 +1,8 @@
 """Model package → a folder that Spark NLP imports: `model.onnx`, `assets/vocab.txt`, `labels.txt`.
 
 The graph is that of transformers' BertForTokenClassification in 32 bits with plain ("eager")
-attention, ONNX opset 17, with batch and length open: what Spark NLP 5.5 and its ONNX Runtime read.
-Knows nothing of Spark; who keeps the folder, and where, is jobs/export_model.py's.
+attention, in ONNX opset 17, for any batch size and length. Spark NLP 5.5 and its ONNX Runtime read
+this form. Knows nothing of Spark; `jobs/export_model.py` decides where the folder is kept.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ OUTPUT = "logits"
 
 
 def export_package(package: Path, target: Path) -> None:
-    """Writes the folder whole or not at all.
+    """Writes the folder, whole or not at all.
 
     Args:
         package: a model package.
-        target: the folder to make; one that another process has made meanwhile is left as it is.
+        target: the folder to make; if another process makes it meanwhile, that one stays.
 
     Raises:
-        ModelPackageError: the package is not usable, or its family, labels or tokenizer are none
-            that Spark NLP reads.
+        ModelPackageError: the package is not usable, or Spark NLP cannot read its family, labels or
+            tokenizer.
         InputError: the folder cannot be written.
     """
     manifest = load_manifest(package)
@@ -86,8 +86,8 @@ def _write_lines(path: Path, lines: tuple[str, ...] | list[str]) -> None:
 
 def _write_graph(package: Path, shape: EncoderConfig, n_labels: int, path: Path) -> None:
     transformers_logging.disable_progress_bar()
-    # Not from config.json: some keys of it, such as `_attn_implementation`, would make transformers
-    # look for code of others (with the package `kernels` installed, fetch and run it).
+    # transformers does not read config.json itself: keys such as `_attn_implementation` would make
+    # it look for code of others (and fetch and run it if the package `kernels` is installed).
     config = transformers.BertConfig(
         vocab_size=shape.vocab_size,
         hidden_size=shape.hidden_size,
@@ -111,8 +111,8 @@ def _write_graph(package: Path, shape: EncoderConfig, n_labels: int, path: Path)
     ids = torch.ones(2, 8, dtype=torch.long)
     axes = {name: {0: "batch", 1: "length"} for name in (*INPUTS, OUTPUT)}
     with warnings.catch_warnings(), torch.inference_mode():
-        # The exporter announces its successor (which needs onnxscript), and what it makes constant:
-        # a test compares the graph's logits with the model's at other sizes.
+        # The exporter warns of its successor (which needs onnxscript) and of values that it turns
+        # into constants. A test compares the graph's logits with the model's at other sizes.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,

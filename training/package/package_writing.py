@@ -1,9 +1,9 @@
 """Trained or imported model -> model package, whole or not at all.
 
-Owns what goes into a package and how it gets there: a temporary folder beside the target, renamed
-when it is complete. Which models of others become one is training.foreign_models.model_import's;
-what a package must hold to be used is udfs.package.model_package's; what its card says is
-training.package.model_card's.
+Owns what goes into a package and how it gets there: into a temporary folder beside the target,
+which is renamed when it is complete. Other modules own which models of others become a package
+(`training.foreign_models.model_import`), what a package must hold to be used
+(`udfs.package.model_package`) and what its card says (`training.package.model_card`).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from udfs.package.model_package import (
 
 VOCABULARY = "vocab.txt"
 TOKENIZER_CONFIG = "tokenizer_config.json"
-# Settings of tokenizer_config.json that say where the tokenizer once lay, or that only its own
-# training needed.
+# The settings of tokenizer_config.json that a package keeps. The others say where the tokenizer once
+# lay, or only its own training needed them.
 _TOKENIZER_SETTINGS = (
     "tokenizer_class",
     "do_lower_case",
@@ -55,7 +55,11 @@ _TOKENIZER_SETTINGS = (
 
 
 def check_output_folder(folder: Path) -> None:
-    """Raises InputError where a package cannot be written, before hours of training show it."""
+    """Checks, before hours of training, that the package can be written.
+
+    Raises:
+        InputError: the folder exists.
+    """
     if folder.exists():
         raise InputError(f"output {folder} exists; name a new folder or remove it")
 
@@ -68,7 +72,7 @@ def write_package(
     card_facts: dict[str, str],
     datasets: Sequence[str] = (),
 ) -> ModelManifest:
-    """Writes the package of a trained model, see `write_whole` and `render_card`."""
+    """Writes the package of a trained model; see `write_whole` and `render_card`."""
 
     def fill(draft: Path) -> None:
         _write_weights(draft, model)
@@ -87,16 +91,23 @@ def write_whole(
 ) -> ModelManifest:
     """Writes a package; returns `manifest` with the checksums of the files filled in.
 
-    `fill` writes all files but the manifest into the folder that it gets, `check` raises where the
-    complete package does not do. A run that is cut off leaves a hidden folder beside the target,
-    never half a package. Raises InputError where `folder` exists.
+    A run that is cut off leaves a hidden folder beside the target, never half a package.
+
+    Args:
+        folder: the new folder of the package.
+        manifest: the manifest without checksums.
+        fill: writes all files but the manifest into the folder that it gets.
+        check: raises if the complete package, in the folder that it gets, is not good enough.
+
+    Raises:
+        InputError: `folder` exists.
     """
     check_output_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         fill(draft)
-        # mkdtemp and safetensors make things for their owner alone; executors may be somebody else.
+        # mkdtemp and safetensors give access to the owner only; executors may run as another user.
         for path in draft.iterdir():
             path.chmod(0o644)
         files = {path.name: sha256_of(path) for path in sorted(draft.iterdir())}
@@ -113,7 +124,8 @@ def write_whole(
 
 
 def _write_weights(draft: Path, model: PreTrainedModel) -> None:
-    # Half the size. Scores are taken from the package, so what rounding costs is in them.
+    # 16 bits halve the size. Scores are measured on the package, so they include the cost of
+    # rounding.
     weights = {
         name: tensor.to(torch.float16).contiguous() for name, tensor in model.state_dict().items()
     }
@@ -121,19 +133,22 @@ def _write_weights(draft: Path, model: PreTrainedModel) -> None:
     config = model.config.to_dict()
     for key in ("_name_or_path", "dtype", "torch_dtype"):
         config.pop(key, None)
-    # Without this transformers would open the model in fp16, which is slow on CPUs.
+    # Without this, transformers would open the model in fp16, which is slow on CPUs.
     config["dtype"] = "float32"
     config["architectures"] = [type(model).__name__]
     write_json(draft / CONFIG, config)
 
 
 def write_tokenizer(draft: Path, base_model: Path, max_wordpieces: int) -> None:
-    """The tokenizer of a folder, with what transformers reads beside it, without its limits."""
+    """Writes the base model's tokenizer, and the files that transformers reads beside it.
+
+    Its truncation and padding are removed; the longest input is `max_wordpieces`.
+    """
     if (base_model / VOCABULARY).is_file():
         shutil.copyfile(base_model / VOCABULARY, draft / VOCABULARY)
     tokenizer = json.loads((base_model / TOKENIZER).read_text(encoding="utf-8"))
-    # The base model's file cuts at 128 word-pieces and pads to them: whoever opens the package must
-    # not lose text by it.
+    # The base model's file truncates at 128 word-pieces and pads to them. Whoever opens the package
+    # must not lose text that way.
     tokenizer["truncation"] = tokenizer["padding"] = None
     (draft / TOKENIZER).write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
     path = base_model / TOKENIZER_CONFIG
@@ -143,10 +158,10 @@ def write_tokenizer(draft: Path, base_model: Path, max_wordpieces: int) -> None:
 
 
 def record_scores(folder: Path, key: str, entry: dict[str, Any]) -> ModelManifest:
-    """Puts scores into a package's manifest and card, in place of older ones of the same key.
+    """Puts scores into a package's manifest and card; they replace older ones of the same key.
 
-    Neither changes the fingerprint. The manifest goes last, so that a cut-off run shows as an
-    altered card.
+    The fingerprint stays the same. The manifest is written last: after a run that is cut off, the
+    card does not fit its checksum, which shows as an altered card.
     """
     manifest = load_manifest(folder)
     scored = dataclasses.replace(manifest, scores={**manifest.scores, key: entry})
@@ -165,7 +180,7 @@ def _replace_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """An object as JSON with sorted keys."""
+    """Writes an object as JSON with sorted keys."""
     path.write_text(
         json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )

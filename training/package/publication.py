@@ -1,6 +1,6 @@
-"""What of a model package goes to a hub, and whether it may: pure of any network.
+"""Which files of a model package go to a hub, and whether it may be published. Uses no network.
 
-The files are those that the manifest names, and the manifest; nothing else that lies in the folder.
+The files are the manifest and those that it names; nothing else in the folder is published.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file as it will stand on the hub; `content` where that is not what the folder has."""
+    """A file as it will be on the hub; `content` is set if it differs from the file in the folder."""
 
     name: str
     path: Path
@@ -47,7 +47,7 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Publication:
-    """A package that may be published, and where to."""
+    """A package that may be published, and the repository that it goes to."""
 
     repository: str
     manifest: ModelManifest
@@ -57,16 +57,21 @@ class Publication:
 
     @property
     def scores(self) -> dict[str, Any]:
-        """Corpus and part -> what this model scored on it."""
+        """Corpus and part -> the scores of this model on it."""
         return own_scores(self.manifest)
 
 
 def prepare_publication(folder: Path, repository: str, licence: str | None = None) -> Publication:
     """Checks a package and gathers its files; changes nothing in the folder.
 
-    `licence` is put into the published card, in place of the one that stands there. Raises
-    InputError where the name is none, the package is not sound or not scored, or nobody says under
-    which licence it is.
+    Args:
+        folder: the package.
+        repository: the name OWNER/NAME on the hub.
+        licence: replaces the licence in the published card; None: that of the card stays.
+
+    Raises:
+        InputError: `repository` or `licence` is no valid name, the package is not sound, has no
+            card or no scores, or neither `licence` nor the card names a licence.
     """
     if not _REPOSITORY.fullmatch(repository):
         raise InputError(f"--repository {repository!r} must be OWNER/NAME")
@@ -99,7 +104,7 @@ def prepare_publication(folder: Path, repository: str, licence: str | None = Non
 def _head(
     folder: Path, manifest: ModelManifest, card: str, licence: str | None
 ) -> tuple[Metadata, str]:
-    """The metadata of the published card, with a licence, and the words below it."""
+    """The metadata of the published card, with a licence, and the text below it."""
     metadata, words = split_card(card)
     # A card of an earlier release has no metadata.
     head = with_scores(metadata or card_metadata(manifest), manifest)

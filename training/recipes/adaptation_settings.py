@@ -55,7 +55,7 @@ class NewEncoder:
     layers: int = setting(4, "layers (in ALBERT one layer, so many times)")
     hidden_size: int = setting(256, "width of the layers")
     heads: int = setting(4, "heads of attention")
-    embedding_size: int = setting(128, "width of ALBERT's embeddings; the others have hidden-size")
+    embedding_size: int = setting(128, "width of the embeddings where they have their own")
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:

@@ -19,6 +19,7 @@ def expected_of(kind):
     }
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("kind", ["plain", "tuned", "predict_batch"])
 def test_a_peer_finds_what_the_pipeline_finds(spark, kind):
     find = {

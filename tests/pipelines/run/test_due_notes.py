@@ -56,6 +56,8 @@ def found(spark, plan: RunPlan) -> dict[str, str]:
     return {row.note_id: by_note.get(row.note_id, "") for row in ledger}
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_days_in_any_order_leave_the_latest_text_of_each_note(spark, plan: RunPlan) -> None:
     run(
         spark,

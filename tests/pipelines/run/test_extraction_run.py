@@ -337,6 +337,7 @@ def test_a_source_without_rows_is_an_input_error_and_writes_nothing(
     assert not (tmp_path / "root").exists()
 
 
+@pytest.mark.whole
 def test_a_limit_takes_so_many(spark, make_plan: MakePlan, samples: Path) -> None:
     plan = make_plan(samples)
     plan = replace(plan, source=replace(plan.source, limit=7))

@@ -113,6 +113,8 @@ def test_places_that_cannot_be_read(spark, path: str, words: str) -> None:
         read(spark, Path(path) if ":" not in path else path)
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_a_run_over_csv_places_every_entity_in_the_exact_text(
     spark, tmp_path: Path, samples: Path, fake_engine, fake_classifier
 ) -> None:

@@ -68,6 +68,8 @@ def places_of(word: str, root: TableRoot) -> set[str]:
     }
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_a_patient_is_gone_from_tables_files_and_logs(
     spark, root: TableRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +152,7 @@ def test_all_notes_of_a_patient_are_found_through_the_source(
     }
 
 
+@pytest.mark.whole
 def test_ids_that_stand_in_no_table_are_counted(spark, root: TableRoot) -> None:
     request = PurgeRequest(note_ids=("d", "long", "d", "never seen"))
     purge = purge_notes(spark, root, request, dry_run=True)

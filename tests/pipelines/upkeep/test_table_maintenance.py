@@ -30,6 +30,8 @@ def broken(spark, root: TableRoot) -> list[str]:
     return [f.check.name for f in (missing, *verify_tables(tables)) if f.broken]
 
 
+@pytest.mark.whole
+@pytest.mark.both_lanes
 def test_tables_of_an_older_release_become_those_of_this_one(spark, root: TableRoot) -> None:
     place = Path(str(root.path))
     older = root.read(spark, RUNS).drop("entities", "seconds").collect()
@@ -54,6 +56,7 @@ def test_tables_of_an_older_release_become_those_of_this_one(spark, root: TableR
     assert broken(spark, root) == []
 
 
+@pytest.mark.whole
 def test_a_table_that_cannot_be_upgraded_keeps_all_from_being_changed(
     spark, root: TableRoot
 ) -> None:
