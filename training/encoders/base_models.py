@@ -137,8 +137,8 @@ def _keep_layers(model: PreTrainedModel, shape: EncoderConfig, layers: Sequence[
 def depths(model: PreTrainedModel) -> tuple[dict[str, int], int]:
     """The depth of each parameter, and the depth of the head.
 
-    The embeddings have depth 0, the first layer has depth 1. Layers that share their weights (ALBERT) have
-    the same depth.
+    The embeddings have depth 0, the first layer has depth 1. Layers that share their weights
+    (ALBERT) have the same depth.
     """
     family = FAMILIES[model.config.model_type]
     before = family.layer_prefix.partition("{0}")[0]
@@ -180,7 +180,7 @@ def find_base_model(folder: Path | None = None) -> Path:
 
 
 def base_model_name(folder: Path | None) -> str:
-    """The manifest's name for the base model: the folder's, or the installed package's with version."""
+    """The base model's name in the manifest: the folder's, or the installed package and version."""
     if folder is not None:
         return folder.resolve().name
     distribution = ENCODER_PACKAGE.replace("_", "-")

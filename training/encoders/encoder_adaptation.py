@@ -63,7 +63,7 @@ class AdaptationRequest:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Callbacks that hear how a training goes.
+    """Callbacks that report how a training goes.
 
     `on_step` gets the fraction of the run that is done and the loss of the step. `on_held_out` gets
     the number of epochs that are done and the loss on the held-out text, in nats for each hidden
@@ -101,11 +101,11 @@ def adapt_encoder(
 ) -> Adapted:
     """Trains an encoder and writes it to the folder `request.output`.
 
-    The same request gives the same weights on the same machine, also where the training goes on
-    after a kill.
+    The same request gives the same weights on the same machine, even if the training is killed and
+    then resumed.
 
     Raises:
-        InputError: the request cannot be met.
+        InputError: the request cannot be met, or the loss is not finite.
     """
     check_adaptation(request)
     folder = find_base_model(request.base_model)

@@ -76,7 +76,11 @@ def new_masked_model(
 
 
 def find_mask_id(folder: Path) -> int:
-    """The id of the token that stands for a hidden word."""
+    """The id of the token that stands for a hidden word.
+
+    Raises:
+        InputError: the tokenizer has no such token.
+    """
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     for mask in _MASKS:
         if (number := tokenizer.token_to_id(mask)) is not None:

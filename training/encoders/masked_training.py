@@ -57,6 +57,9 @@ class MaskedTraining:
         """Trains on a batch and returns its loss before the update.
 
         `done` is the fraction of the run that is over; it decides the learning rate.
+
+        Raises:
+            InputError: the loss is not finite.
         """
         self._model.train()
         rate = self._settings.learning_rate * schedule_factor(done, self._schedule)

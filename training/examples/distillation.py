@@ -1,6 +1,6 @@
-"""The loss of a student: gold tags and what its teachers hold probable, side by side.
+"""The loss of a student: the loss on gold tags plus the loss on its teachers' probabilities.
 
-Owns the sum; the gold tags' own loss is `partial_labels.py`'s. Knows nothing of teachers: their
+Owns the sum; `partial_labels.py` owns the loss on gold tags. Knows nothing of teachers: their
 probabilities come with the examples (`soft_targets.py`). Source: Hinton, Vinyals and Dean 2015,
 arXiv:1503.02531.
 """
@@ -19,8 +19,9 @@ from training.recipes.recipe import Recipe
 
 
 def target_matrix(batch: Sequence[Example], width: int, tags: int) -> Tensor | None:
-    """`(examples, width, tags)`: the examples' targets behind [CLS], nothing elsewhere. None: no
-    example has any.
+    """The examples' targets as `(examples, width, tags)`, or None where no example has any.
+
+    The targets of an example begin after [CLS]; all other positions are 0.
     """
     if all(example.targets is None for example in batch):
         return None
@@ -38,16 +39,20 @@ def student_loss(
     targets: Tensor | None,
     recipe: Recipe,
 ) -> Tensor:
-    """The sum over positions of what the recipe's `distillation` leaves of the gold tag's loss, and
-    of as much of the teachers'; where there is no gold tag the teachers' counts whole.
+    """The weighted loss on gold tags and on teachers' probabilities, summed over positions.
 
-    The teachers' is temperature² · KL(targets || softmax(logits / temperature)): times the square,
-    so that its gradient is as long at any temperature.
+    The recipe's `distillation` is the weight of the teachers' loss, and the gold tags' loss has the
+    rest. A position without a gold tag has the teachers' loss with weight 1. The teachers' loss is
+    temperature² · KL(targets || softmax(logits / temperature)). The factor temperature² keeps the
+    gradient equally long at any temperature. Without targets the gold tags' loss has weight 1.
 
     Args:
-        logits, tags, hidden: as of `summed_loss`.
-        targets: `(examples, positions, tags)` probabilities at the recipe's temperature, nothing
-            where teachers do not decide; None: there are no teachers.
+        logits: as in `summed_loss`.
+        tags: as in `summed_loss`.
+        hidden: as in `summed_loss`.
+        targets: `(examples, positions, tags)` probabilities at the recipe's temperature, 0 where
+            teachers do not decide; None: there are no teachers.
+        recipe: gives `distillation`, `temperature` and `label_smoothing`.
     """
     gold = summed_loss(logits, tags, hidden, recipe.label_smoothing)
     if targets is None:

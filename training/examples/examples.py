@@ -1,6 +1,6 @@
 """Gold documents -> what the model is trained on: word-piece ids with a tag number for each.
 
-Documents take the same way as in production: segment_note -> windows -> WindowTokenizer ->
+Documents go through the same steps as in production: segment_note -> windows -> WindowTokenizer ->
 cut_pieces. Owns the joining of neighbouring windows (an augmentation) and the batches by word-piece
 budget. Knows nothing of torch or of the loop.
 """
@@ -26,9 +26,13 @@ NO_LABEL = -100  # what torch's cross entropy leaves out
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Word-pieces of a window, special tokens not counted, and the tag number of each (NO_LABEL:
-    not trained on). `hidden` are the numbers of the tags that its corpus does not annotate;
-    `targets`, `(word-pieces, tags)`, what teachers hold probable, nothing where they do not decide.
+    """Word-pieces of a window and the tag number of each.
+
+    Attributes:
+        ids: the word-pieces, without special tokens.
+        tags: the tag numbers; NO_LABEL where a word-piece is not trained on.
+        hidden: the numbers of the tags that the example's corpus does not annotate.
+        targets: `(word-pieces, tags)` probabilities of teachers, 0 where they do not decide.
     """
 
     ids: NDArray[np.int64]
@@ -38,7 +42,7 @@ class Example:
 
     @property
     def learnt(self) -> int:
-        """How many of its word-pieces something is learnt from: of a tag, or of teachers."""
+        """The number of word-pieces that are trained on, by a tag or by teachers."""
         has_tag = self.tags != NO_LABEL
         if self.targets is not None:
             has_tag = has_tag | self.targets.any(axis=1)
@@ -57,10 +61,10 @@ def encode_documents(
 ) -> list[list[Example]]:
     """The examples of each document, in text order.
 
-    A word's tag stands on its first piece, which is the one that decides in production; with
-    `label_all_pieces` the later pieces get it too (as I-). Of a window that is cut, each piece is
-    trained on what it decides in production. `annotated` are the labels that the corpus of each
-    document annotates; None: all.
+    The first word-piece of a word has its tag, since that one decides in production; with
+    `label_all_pieces` the later ones get it too (as I-). Where a window is cut into pieces, each
+    piece is trained only on the part that it decides in production. `annotated` are, for each
+    document, the labels that its corpus annotates; None: all.
     """
     tag_numbers = {tag: number for number, tag in enumerate(tags)}
     hidden = [hidden_tags(tags, of) for of in annotated] if annotated else [()] * len(documents)
@@ -94,7 +98,7 @@ def _windows(
     borders = segment_note(document.text)
     encoded = tokenizer.encode([document.text[begin:end] for begin, end in borders])
     for (begin, end), window in zip(borders, encoded, strict=True):
-        # A mention that crosses the border keeps its tags on this side of it.
+        # A mention that crosses a border is in both windows, with tags in each.
         spans = [
             Span(span.begin - begin, span.end - begin, span.label)
             for span in document.spans
@@ -132,11 +136,10 @@ def _window_examples(
 def join_neighbours(
     groups: Sequence[Sequence[Example]], probability: float, max_body: int, rng: random.Random
 ) -> list[Example]:
-    """All examples, each joined to its predecessor of the same document with `probability`, as long
-    as they fit together.
+    """All examples, each joined with `probability` to the one before it in its document.
 
-    Windows of a clinical note are longer and more varied than the sentences of an abstract; joined
-    ones show the model context.
+    Examples are joined only while they fit into `max_body` together. Windows of a clinical note are
+    longer and more varied than the sentences of an abstract; joined windows show the model context.
     """
     joined: list[Example] = []
     for group in groups:
@@ -167,14 +170,14 @@ def _concatenate(run: Sequence[Example]) -> Example:
 def shuffled_batches(
     examples: Sequence[Example], wordpiece_budget: int, rng: random.Random
 ) -> list[list[Example]]:
-    """Batches of examples of like length whose padded size stays within the budget (one long
-    example may exceed it), shuffled.
+    """Batches of examples of similar length, in random order.
+
+    The padded size of a batch stays within the budget; only a single long example may exceed it.
     """
     order = list(examples)
     rng.shuffle(order)
-    order.sort(
-        key=lambda example: len(example.ids) // 4
-    )  # stable: neighbours differ from epoch to epoch
+    # The sort is stable: examples of similar length stay shuffled, so batches differ by epoch.
+    order.sort(key=lambda example: len(example.ids) // 4)
     batches: list[list[Example]] = [[]]
     for example in order:
         widest = (
@@ -190,7 +193,7 @@ def shuffled_batches(
 def pad_batch(
     batch: Sequence[Example], cls_id: int, sep_id: int, pad_id: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """ids, attention mask and tags of `(examples, longest + 2)`, with [CLS] and [SEP]."""
+    """Ids, attention mask and tags, each `(examples, longest + 2)`, with [CLS] and [SEP]."""
     width = max(len(example.ids) for example in batch) + SPECIAL_TOKENS
     ids = np.full((len(batch), width), pad_id, dtype=np.int64)
     mask = np.zeros((len(batch), width), dtype=np.int64)

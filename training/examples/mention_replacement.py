@@ -1,7 +1,7 @@
-"""Mentions replaced by others of their label, an augmentation: a model learns from what stands
-round a mention, and meets more names than a corpus holds.
+"""An augmentation that replaces mentions by other names of the same label.
 
-Owns which names there are (those of the training texts, and lists of terms) and the exchange of
+The model learns from the words around a mention and meets more names than the corpus holds. Owns
+which names there are (mentions in the training texts, and lists of terms) and the exchange of
 word-pieces in an example. Knows nothing of files or of the loop. Source: Dai and Adel 2020,
 arXiv:2010.11683 ("mention replacement").
 """
@@ -20,13 +20,14 @@ from training.examples.examples import NO_LABEL, Example
 from training.recipes.recipe import Recipe
 from udfs.network.tokenization import SPECIAL_TOKENS, EncodedWindow, WindowTokenizer
 
-_BEFORE = "the "  # a name is cut into word-pieces as it is behind another word
+_BEFORE = "the "  # so that a name is cut into word-pieces as it is after another word
 
 
 @dataclass(frozen=True)
 class MentionLexicon:
-    """Names by label, in one or two lists: the mentions of a corpus, and terms. A name is word-
-    pieces, and tags as of an example that is nothing else; a list has each once.
+    """Names by label, in one or two lists: the mentions of a corpus, and terms.
+
+    A name is an example of nothing but its word-pieces and their tags. A list has each name once.
     """
 
     names: Mapping[str, Sequence[Sequence[Example]]]
@@ -42,7 +43,7 @@ class MentionLexicon:
         tags: Sequence[str],
         recipe: Recipe,
     ) -> Self:
-        """The mentions of the examples, and terms by label."""
+        """The lexicon of the mentions in the examples and of terms by label."""
         labels = [tag[2:] for tag in tags if tag.startswith("B-")]
         max_body = recipe.max_wordpieces - SPECIAL_TOKENS
         met: dict[str, list[Example]] = {label: [] for label in labels}
@@ -61,11 +62,12 @@ class MentionLexicon:
         return cls(names, tags, max_body)
 
     def replaced(self, example: Example, probability: float, rng: random.Random) -> Example:
-        """The example, each mention of it with `probability` another of its label, half of
-        them a mention of the corpus and half a term, if there are any.
+        """The example with each mention replaced, with `probability`, by a name of its label.
 
-        It is left as it is where it would be longer than an input. Where teachers decide, they say
-        nothing of a new name.
+        A label that has both mentions of the corpus and terms takes its new names from either list
+        equally often. An example that would become longer than an input is left as it is. In an
+        example with targets, the word-pieces of a new name have none, since teachers did not score
+        it there.
         """
         ids: list[NDArray[np.int64]] = []
         tags: list[NDArray[np.int64]] = []
@@ -97,9 +99,11 @@ class MentionLexicon:
 def _mentions(
     example: Example, tags: Sequence[str], max_body: int
 ) -> Iterator[tuple[int, int, str]]:
-    """`[begin, end)` in word-pieces, and label, of each mention that begins in the example. Pieces
-    without a tag belong to the word before them, but at the end of a piece of a longer window they
-    are other words, so that a mention there is passed over.
+    """`[begin, end)` in word-pieces, and label, of each mention that begins in the example.
+
+    Word-pieces without a tag belong to the word before them. But an example of full length may be a
+    piece of a longer window: at its end, word-pieces without a tag may be further words, which
+    another piece decides. So a mention that reaches the end of such an example is passed over.
     """
     begin, label = 0, ""
     for place, number in enumerate(example.tags.tolist()):
@@ -113,7 +117,10 @@ def _mentions(
 
 
 def _name(window: EncodedWindow, first_tag: int, label_all_pieces: bool) -> Example:
-    """The window without its first word, as a mention; B- is followed by I- in the tags' order."""
+    """The window without its first word, as a name of the label whose B- has number `first_tag`.
+
+    The label's I- has the next number.
+    """
     inside = first_tag + 1
     starts = window.first_pieces[1:]
     begin = int(starts[0]) if len(starts) else len(window.ids)
@@ -124,5 +131,5 @@ def _name(window: EncodedWindow, first_tag: int, label_all_pieces: bool) -> Exam
 
 
 def _distinct(names: Sequence[Example]) -> list[Example]:
-    """Each once that is not empty, in the order given."""
+    """The names that are not empty, each once, in the order given."""
     return list({tuple(name.ids.tolist()): name for name in names if len(name.ids)}.values())

@@ -1,9 +1,9 @@
 """The loss where a corpus annotates only some of a model's labels.
 
-Where such a corpus has no mention, it does not say that there is none of the others: its O means
-"O, or any tag of a label that I do not annotate". So the probability of O and of those tags is
-summed (the marginal likelihood of what is known), and all other tags are learnt as usual. Fully
-annotated text takes torch's own cross entropy, with the same result.
+Where such a corpus has no mention, there may still be one of a label that it does not annotate. Its
+O means "O, or any tag of a label that I do not annotate". So the loss sums the probabilities of O
+and of those tags (the marginal likelihood of what is known). All other tags are learnt as usual.
+Fully annotated text takes torch's own cross entropy, with the same result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OUTSIDE = 0  # the number of the tag O, see bio_labels
 
 
 def hidden_matrix(batch: Sequence[Example], tags: int) -> Tensor | None:
-    """`(examples, tags)`: true where an example's corpus does not annotate a tag. None: nowhere."""
+    """`(examples, tags)`, true where the corpus does not annotate a tag; None if true nowhere."""
     if not any(example.hidden for example in batch):
         return None
     hidden = torch.zeros((len(batch), tags), dtype=torch.bool)
@@ -37,9 +37,9 @@ def summed_loss(
     Args:
         logits: `(examples, positions, tags)`.
         tags: `(examples, positions)`, NO_LABEL where nothing is learnt.
-        hidden: `(examples, tags)` as of `hidden_matrix`.
-        label_smoothing: probability taken from the right tag and spread over all that the corpus
-            tells apart.
+        hidden: what `hidden_matrix` returns.
+        label_smoothing: probability taken from the right tag and spread over all tags that the
+            corpus tells apart; O and the hidden tags count as one.
     """
     if hidden is None:
         return cross_entropy(

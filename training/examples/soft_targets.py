@@ -1,7 +1,7 @@
-"""Examples with what teachers hold probable of each first word-piece, made once and kept.
+"""Teachers' probabilities for the word-pieces of examples, computed once before training.
 
 Owns how teachers are asked, the mean of several, and which unlabelled windows an epoch has. Knows
-nothing of packages' checks (`teachers.py`) or of the loss (`distillation.py`).
+nothing of the checks of packages (`teachers.py`) or of the loss (`distillation.py`).
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ def ask_teachers(
     temperature: float,
     device: str = "cpu",
 ) -> list[Example]:
-    """The examples with targets where they have a tag: the mean over the teachers of
-    softmax(logits / temperature). Each example is an input of its own, as it is in training.
+    """The examples with the teachers' probabilities as targets, where they have a tag.
+
+    A target is the mean over the teachers of softmax(logits / temperature). Each example is an
+    input of its own, as it is in training.
     """
     totals = [np.zeros((len(example.ids), tags), dtype=np.float32) for example in examples]
     for folder in teachers:
@@ -56,7 +58,7 @@ def ask_teachers(
 def _logits(
     encoder: Encoder, examples: Sequence[Example], tokenizer: WindowTokenizer
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """`(word-pieces, tags)` of each example, by its index; the longest come first."""
+    """Yields each example's index and its logits, `(word-pieces, tags)`; the longest come first."""
     order = sorted(range(len(examples)), key=lambda index: -len(examples[index].ids))
     lengths = np.array([len(examples[i].ids) + SPECIAL_TOKENS for i in order], dtype=np.int64)
     ends = np.cumsum(lengths)
@@ -78,8 +80,10 @@ def unlabelled_examples(
     recipe: Recipe,
     most: int,
 ) -> list[Example]:
-    """Examples of `most` different windows of the texts, drawn by the recipe's seed, in the order
-    drawn. Their tags are all O: they show where a word begins, until `without_tags`.
+    """At most `most` examples of different windows of the texts, drawn with the recipe's seed.
+
+    They stay in the order drawn. Their tags are all O and only mark where a word begins;
+    `without_tags` removes them later.
     """
     windows = dict.fromkeys(text[begin:end] for text in texts for begin, end in segment_note(text))
     drawn = list(windows)
@@ -96,10 +100,10 @@ def unlabelled_examples(
 
 
 def without_tags(example: Example) -> Example:
-    """The example to be learnt from teachers alone."""
+    """The example without tags, to be learnt from teachers alone."""
     return replace(example, tags=np.full_like(example.tags, NO_LABEL))
 
 
 def windows_of_epoch(pool: Sequence[Example], epoch: int, epochs: int) -> Sequence[Example]:
-    """The epoch's own part of what was drawn for all of them."""
+    """The epoch's own part of the examples that were drawn for all epochs."""
     return pool[len(pool) * epoch // epochs : len(pool) * (epoch + 1) // epochs]

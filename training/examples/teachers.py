@@ -1,8 +1,6 @@
-"""Packages that a student learns from: whether they fit it, and what is told of them afterwards.
+"""Packages that a student learns from: whether they fit the student, and what identifies them.
 
-Owns who counts as an ancestor: a teacher, the package that training began with, one that was
-averaged, and theirs in turn. What they were trained on is what the student has seen
-(`seen_parts.py`). Knows no torch.
+Knows no torch. training.package.ancestry owns which packages are the student's ancestors.
 """
 
 from __future__ import annotations
@@ -22,14 +20,14 @@ from udfs.package.model_package import CONFIG, TOKENIZER, load_manifest
 
 @dataclass(frozen=True)
 class Teaching:
-    """Who teaches, and on which texts beside the labelled ones."""
+    """The teachers, and the unlabelled texts that they teach on beside the labelled ones."""
 
     teachers: tuple[Path, ...]
     unlabelled: tuple[str, ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes it this teaching and no other, as plain values."""
+        """Plain values that tell this teaching from every other."""
         return {
             "teachers": [load_manifest(folder).fingerprint for folder in self.teachers],
             "unlabelled_digest": digest_texts(self.unlabelled) if self.unlabelled else "",
@@ -39,8 +37,11 @@ class Teaching:
 def check_teachers(
     teaching: Teaching, base_model: Path, tags: Sequence[str], max_wordpieces: int
 ) -> None:
-    """Raises InputError where a teacher has other tags or word-pieces than the student, or its
-    inputs are shorter; ModelPackageError where it is no whole package.
+    """Checks that every teacher fits the student.
+
+    Raises:
+        InputError: a teacher has other tags or word-pieces than the student, or shorter inputs.
+        ModelPackageError: a teacher is no whole package.
     """
     wordpieces = _wordpieces(base_model)
     for folder in teaching.teachers:
@@ -65,5 +66,5 @@ def check_teachers(
 
 def _wordpieces(folder: Path) -> dict[str, Any]:
     rules: dict[str, Any] = json.loads((folder / TOKENIZER).read_text(encoding="utf-8"))
-    # How an input is cut and filled up is the package's, not the tokenizer's.
+    # Truncation and padding are set by the package; two tokenizers may differ in them.
     return {key: value for key, value in rules.items() if key not in ("truncation", "padding")}

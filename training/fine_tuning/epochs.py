@@ -2,7 +2,7 @@
 
 Owns the epochs, the seeds and the parameter groups. `training_loop.py` owns a step, `resumption.py`
 how a killed run goes on. Knows nothing of the files of a corpus, of how scores are computed, of
-MLflow or of the terminal: the caller hears of progress through two callbacks.
+MLflow or of the terminal: two callbacks report progress to the caller.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def fine_tune(
 ) -> FineTuned:
     """Trains on all documents and returns the model, in evaluation mode, on the CPU.
 
-    The same arguments, thread count and machine give the same weights, also where a killed run goes
-    on.
+    The same arguments, thread count and machine give the same weights, even if a run is killed and
+    then resumed.
 
     Args:
         base_model: folder of the encoder to start from.
@@ -74,7 +74,7 @@ def fine_tune(
         recipe: every choice of the training.
         annotated: for each document, the labels that its corpus annotates; None: all.
         device: name of the device in torch.
-        on_step: hears of each step, in the first process alone.
+        on_step: called after each step, in the first process alone.
         on_epoch: called after each epoch, in the first process alone, with the number of the epoch
             (from 0) and the model in evaluation mode. It returns the score by which the best epoch
             is chosen where the recipe has patience.
@@ -83,13 +83,17 @@ def fine_tune(
         processes: the processes that train together.
         teaching: teachers that the student learns from too; they must fit it (`check_teachers`).
         terms: names by label that mentions may be replaced by, beside those of the documents.
+
+    Raises:
+        InputError: the base model, the tokenizer, the documents or the checkpoint cannot be used
+            with this recipe, or the loss is not finite.
     """
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
     tags = bio_labels(entity_labels)
     model = open_base_model(base_model, tags, recipe.max_wordpieces, recipe.dropout, recipe.layers)
     model.to(device)
-    if not processes.is_first:  # each process draws its own dropout, as each example of a batch
+    if not processes.is_first:  # each process draws its own dropout, as the examples of a batch do
         torch.manual_seed(recipe.seed + 1_000_003 * processes.rank)
     tokenizer = WindowTokenizer.from_file(base_model / "tokenizer.json")
     if recipe.unknown_probability and tokenizer.unknown_id == NO_UNKNOWN:

@@ -85,7 +85,8 @@ def run_training(
     `parent_run_id` is the experiment run of which this run is a repeat.
 
     Raises:
-        InputError: the request cannot be met; raised before any of this begins.
+        InputError: the request cannot be met (raised before any of this begins), or the training
+            fails with these settings, such as by a loss that is not finite.
     """
     prepared = _prepare(request, recipe, processes)
     torch.set_num_threads(request.threads)

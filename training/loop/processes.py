@@ -39,7 +39,7 @@ class Processes:
         return self.rank == 0
 
     def share(self, batch: Sequence[T]) -> list[T]:
-        """This process's part of a batch; empty where there are fewer examples than processes."""
+        """This process's part of a batch; can be empty if examples are fewer than processes."""
         return list(batch[self.rank :: self.count])
 
     def wrap(self, model: nn.Module) -> nn.Module:

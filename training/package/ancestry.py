@@ -1,4 +1,9 @@
-"""Which packages a package descends from, according to manifests."""
+"""Which packages a package descends from, according to manifests.
+
+Its ancestors are its teachers, the package that its training began with, packages that were
+averaged, and their ancestors in turn. What they were trained on is what the package has seen
+(`training/corpora/seen_parts.py`).
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Owns which packages may be averaged, a shift of the mean towards the tag O, and what manifest and
 card say of the sources. Packages that began as one model lie in one basin of the loss. So their
 mean is a working model too, often a better one, and runs in the time of one model (Wortsman et al.
-2022, arXiv:2203.05482). Files do not show whether packages began as one model.
+2022, arXiv:2203.05482). The files do not show whether a mean works.
 """
 
 from __future__ import annotations

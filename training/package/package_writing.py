@@ -35,8 +35,8 @@ from udfs.package.model_package import (
 
 VOCABULARY = "vocab.txt"
 TOKENIZER_CONFIG = "tokenizer_config.json"
-# The settings of tokenizer_config.json that a package keeps. The others say where the tokenizer once
-# lay, or only its own training needed them.
+# The settings of tokenizer_config.json that a package keeps. The others say where the tokenizer
+# once lay, or only its own training needed them.
 _TOKENIZER_SETTINGS = (
     "tokenizer_class",
     "do_lower_case",

@@ -36,7 +36,7 @@ _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file as it will be on the hub; `content` is set if it differs from the file in the folder."""
+    """A file as it will be on the hub; `content` is set if the file in the folder differs."""
 
     name: str
     path: Path

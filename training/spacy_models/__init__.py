@@ -1,1 +1,1 @@
-"""Recognisers of spaCy: training them, and pipelines of spaCy into packages."""
+"""Recognisers of spaCy: training them, and turning pipelines of spaCy into packages."""

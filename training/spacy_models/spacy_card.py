@@ -1,4 +1,4 @@
-"""The words of the README of a model package of spaCy's kind. Knows nothing of files."""
+"""The README of a model package of the kind spaCy, as text. Knows nothing of files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def render_spacy_card(
 ) -> str:
     """The card of a package that was trained (with `facts`, lines of a table) or imported.
 
-    `vectors` are how many word vectors it has, and of how many numbers.
+    `vectors` are the number of word vectors and how many numbers each has.
     """
     labels = ", ".join(manifest.scheme.entity_labels)
     words = f"{vectors[0]:,} word vectors of {vectors[1]} numbers" if vectors[0] else "none"

@@ -1,4 +1,4 @@
-"""Where a pipeline of spaCy lies. spaCy is not imported, nor is the pipeline."""
+"""Where a spaCy pipeline lies. Imports neither spaCy nor the pipeline."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ SPACY_CONFIG = "config.cfg"
 
 
 def find_pipeline(name: str) -> Path | None:
-    """The folder with `config.cfg` of a pipeline: that folder, one round it as packages of spaCy
-    have it, or the name of an installed package, which is not imported. None: it is no pipeline.
+    """The folder that holds a pipeline's `config.cfg`, or None where there is no pipeline.
+
+    `name` is that folder, the folder above it (as in spaCy's packages), or an installed package,
+    which is not imported.
     """
     places = [Path(name)]
     if name.isidentifier() and not places[0].exists():

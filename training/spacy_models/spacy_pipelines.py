@@ -1,8 +1,8 @@
-"""Pipelines of spaCy in folders -> model packages.
+"""spaCy pipelines in folders -> model packages.
 
 Owns which components of a pipeline a package keeps: its recognisers and what they depend on. Reads
-no code, and of the pipeline's files only those of the kept components. The words that the pipeline
-has seen are left out: no recogniser needs them, and a package would hold words of notes.
+no code, and only the files of the kept components. The words that the pipeline has seen are left
+out: no recogniser needs them, and with them a package would hold words of notes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from udfs.errors import InputError, ModelPackageError
 from udfs.package.model_package import CONFIG, NAME_RULE, PIPELINE, SPACY, ModelManifest, is_name
 from udfs.package.spacy_config import FACTORIES, NER, SpacyConfig
 
-# They work for others and leave entities, and what a recogniser reads of tokens, as they are.
+# Components that change neither entities nor what a recogniser reads of tokens.
 _WITHOUT_EFFECT = frozenset(
     {
         *("tagger", "morphologizer", "attribute_ruler", "lemmatizer", "trainable_lemmatizer"),
@@ -39,8 +39,10 @@ _CHECKED = (
 
 @dataclass(frozen=True)
 class PipelineRequest:
-    """Which pipeline becomes which package. `origin` is what the manifest calls the pipeline;
-    `renames` are old -> new names of labels. The rest is known of pipelines trained here.
+    """Which pipeline becomes which package.
+
+    `origin` is the pipeline's name in the manifest. `renames` maps old to new names of labels.
+    `training_data_digest` and `card_facts` are known only of pipelines that were trained here.
     """
 
     source: Path
@@ -58,7 +60,7 @@ class PipelineRequest:
 
 @dataclass(frozen=True)
 class MadePackage:
-    """The manifest, the components that are kept and those that are not, and the size."""
+    """The manifest, the components kept and left out, and the number of parameters."""
 
     manifest: ModelManifest
     kept: list[str]
@@ -67,9 +69,11 @@ class MadePackage:
 
 
 def make_package(request: PipelineRequest) -> MadePackage:
-    """Writes the package, whole or not at all, when it finds what the pipeline finds.
+    """Writes the package, whole or not at all, if it finds in `_CHECKED` what the pipeline finds.
 
-    Raises InputError where the pipeline is not one that this project runs.
+    Raises:
+        InputError: the pipeline is not one that this project runs, or it lacks a renamed label.
+        ModelPackageError: the package does not find what the pipeline finds.
     """
     check_output_folder(request.output)
     whole = _read_config(request.source)
@@ -77,7 +81,7 @@ def make_package(request: PipelineRequest) -> MadePackage:
     nlp = build_pipeline(config)
     try:
         nlp.from_disk(request.source, exclude=["strings"])
-    except Exception as error:  # of spaCy, thinc and srsly, each its own
+    except Exception as error:  # spaCy, thinc and srsly each raise their own
         raise InputError(
             f"the files in {request.source} do not fit its {SPACY_CONFIG} "
             f"({type(error).__name__}): it is damaged, or of another release of spaCy"
@@ -117,14 +121,14 @@ def make_package(request: PipelineRequest) -> MadePackage:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    """All of `config.cfg`, variables filled in."""
+    """All of `config.cfg`, with variables filled in."""
     from spacy.util import load_config
 
     try:
         config = load_config(folder / SPACY_CONFIG, interpolate=True)
         whole = {**config, "nlp": dict(config["nlp"]), "components": dict(config["components"])}
         whole["nlp"]["pipeline"] = list(whole["nlp"]["pipeline"])
-    except Exception as error:  # confection's quote whole sections
+    except Exception as error:  # confection's messages quote whole sections
         raise InputError(
             f"{folder / SPACY_CONFIG} cannot be read ({type(error).__name__}): it must be that of "
             "a pipeline of spaCy 3"
@@ -153,6 +157,6 @@ def _kept(whole: Mapping[str, Any], names: Mapping[str, str]) -> SpacyConfig:
             )
         kept[name] = dict(component)
     last = max((i for i, name in enumerate(kept) if kept[name]["factory"] == NER), default=-1)
-    kept = dict(list(kept.items())[: last + 1])  # what comes after a recogniser is too late for it
+    kept = dict(list(kept.items())[: last + 1])  # no recogniser depends on later components
     plain = {key: nlp[key] for key in _NLP_KEYS if key in nlp}
     return SpacyConfig({**plain, "pipeline": list(kept)}, kept, dict(names))

@@ -1,8 +1,8 @@
-"""One training of a recogniser of spaCy: corpora and a recipe -> model package and scores.
+"""One training of a spaCy recogniser: corpora and a recipe -> model package and scores.
 
-Owns the order of the steps. Trains on the windows of production, by spaCy's own loop in this
-process; the weights that do best on the judged part become the package, which is scored the
-production path. DocBins and spaCy's own folders lie in a private place that is removed at the end.
+Owns the order of the steps. spaCy's own loop trains in this process on the windows of production.
+The weights that do best on the judged part become the package, which is scored through the
+production path. DocBins and spaCy's own folders lie in a private folder that is removed at the end.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from udfs.errors import InputError
 from udfs.spans import Mention
 from udfs.text.segmentation import segment_note
 
-BEST = "model-best"  # where spaCy's loop keeps the best weights
+BEST = "model-best"  # the folder in which spaCy's loop keeps the best weights
 
 
 @dataclass(frozen=True)
 class SpacyResult:
-    """The package, the scores of each part, and what of the training parts tokens cannot hold."""
+    """The package, the scores of each part, and counts of what the training DocBin cannot hold."""
 
     made: MadePackage
     scores: dict[str, Scores]
@@ -51,10 +51,12 @@ def train_spacy(
     experiment: str,
     on_look: Callable[[int, float], None] = lambda step, f1: None,
 ) -> SpacyResult:
-    """Reads, trains, writes the package and scores it; `on_look` hears each step's F1 on devel, by
-    spaCy's own count.
+    """Reads the corpora, trains, writes the package and scores it.
 
-    Raises InputError before any of it where the request cannot be met.
+    Whenever spaCy evaluates, `on_look` gets the step and the F1 on devel, by spaCy's own count.
+
+    Raises:
+        InputError: the request cannot be met; raised before the training begins.
     """
     check_output_folder(request.output)
     request.check_judged("spaCy's training")
@@ -108,7 +110,7 @@ def train_spacy(
 def as_windows(documents: Sequence[Document]) -> Iterator[Document]:
     """Each window of each document as a document: what the recogniser sees in production.
 
-    A mention that crosses a border is one on each side of it.
+    A mention that crosses a border becomes one mention on each side of it.
     """
     for document in documents:
         for number, (begin, end) in enumerate(segment_note(document.text)):
@@ -147,7 +149,7 @@ def _run_loop(
 
     registry.loggers.register(LOGGER, func=lambda: set_up)
     out.mkdir()
-    # What spaCy says goes nowhere: its tables are the log's, and an error's words may quote text.
+    # What spaCy prints is dropped: the log has its tables, and its messages may quote text.
     train(init_nlp(Config(config)), out, stdout=io.StringIO(), stderr=io.StringIO())
 
 

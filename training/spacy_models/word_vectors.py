@@ -1,9 +1,10 @@
 """Word vectors of others -> a folder that spaCy's training reads.
 
-Owns the files of word2vec, binary (`.bin`, as PubMed-w2v and BioWordVec have it) and text: a line
-with words and numbers per word, then for each word its bytes, a space, and 32-bit floats
-(little-endian), or all as a line of text. Format: `word2vec.c` (Mikolov et al. 2013). Vectors of a
-pipeline of spaCy are read from its files; nothing of it is run.
+Owns the files of word2vec, binary (`.bin`, as of PubMed-w2v and BioWordVec) and text. The first
+line has two numbers: how many words there are, and how many numbers each has. In a binary file each
+word then has its bytes, a space, and 32-bit floats (little-endian); in a text file it has a line.
+Format: `word2vec.c` (Mikolov et al. 2013). Vectors of a spaCy pipeline are read from its files; no
+code of it is run.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from training.spacy_models.spacy_folders import find_pipeline
 from udfs.errors import InputError
 
 BINARY, TEXT = ".bin", (".txt", ".vec")
-LONGEST_WORD = 1000  # bytes; a file with a longer one is none of word2vec's
+LONGEST_WORD = 1000  # bytes; a file with a longer word is not a word2vec file
 WIDEST = 10_000
 
 
 @dataclass(frozen=True)
 class WordVectors:
-    """Where vectors come from: a file of word2vec, of which the first `limit` words are taken
-    (they stand by frequency), or a pipeline of spaCy, of which all are.
+    """Where vectors come from: a word2vec file or a spaCy pipeline.
+
+    The first `limit` words of a file are taken, which are the most frequent; of a pipeline, all.
     """
 
     path: Path
@@ -36,14 +38,15 @@ class WordVectors:
 
     @property
     def is_word2vec(self) -> bool:
-        """Whether it is a file of word2vec."""
+        """Whether the source is a word2vec file."""
         return self.path.is_file()
 
 
 def find_vectors(name: str, limit: int) -> WordVectors:
-    """A file of word2vec, a folder of spaCy's, or an installed package of spaCy's.
+    """Finds a word2vec file, a folder of a spaCy pipeline, or an installed package of one.
 
-    Raises InputError where there is none of them, or of another suffix.
+    Raises:
+        InputError: `name` is none of these, the file has another suffix, or `limit` is below 1.
     """
     if limit < 1:
         raise InputError(f"vector words {limit} must be at least 1")
@@ -62,9 +65,10 @@ def find_vectors(name: str, limit: int) -> WordVectors:
 
 
 def write_vectors(vectors: WordVectors, folder: Path) -> Path:
-    """A blank pipeline of spaCy's with these vectors, to initialise a training from.
+    """Writes a blank spaCy pipeline with these vectors, from which a training is initialised.
 
-    Raises InputError where the file is damaged or there are no vectors.
+    Raises:
+        InputError: the file is damaged, or there are no vectors.
     """
     import spacy
     from spacy.vectors import Vectors  # type: ignore[import-not-found]  # compiled, without a stub
@@ -76,7 +80,7 @@ def write_vectors(vectors: WordVectors, folder: Path) -> Path:
     else:
         try:
             nlp.vocab.vectors.from_disk(vectors.path / "vocab", exclude=["strings"])
-        except Exception as error:  # of numpy, srsly and spaCy, each its own
+        except Exception as error:  # numpy, srsly and spaCy each raise their own
             raise InputError(
                 f"the vectors in {vectors.path} cannot be read ({type(error).__name__})"
             ) from None
@@ -87,10 +91,12 @@ def write_vectors(vectors: WordVectors, folder: Path) -> Path:
 
 
 def read_word2vec(path: Path, limit: int) -> tuple[list[str], NDArray[np.float32]]:
-    """The first `limit` words of a file and `(words, numbers)` of theirs; of a word that stands
-    twice, the first. Words that are no UTF-8 are left out.
+    """The first `limit` words of a word2vec file, and their vectors as `(words, numbers)`.
 
-    Raises InputError where the file is not one of word2vec's or is cut off.
+    If a word stands twice, its first vector is taken. Words that are not UTF-8 are left out.
+
+    Raises:
+        InputError: the file is not a word2vec file, or is cut off.
     """
     try:
         with path.open("rb") as file:
@@ -126,7 +132,7 @@ def _binary(path: Path, file: BinaryIO, count: int, width: int) -> Iterator[_Ent
         while (byte := file.read(1)) != b" ":
             if not byte or len(word) > LONGEST_WORD:
                 raise _broken(path, number)
-            if byte != b"\n":  # some writers end a vector with one, some do not
+            if byte != b"\n":  # some writers end a vector with a newline, some do not
                 word += byte
         data = file.read(4 * width)
         if len(data) < 4 * width:
