@@ -61,13 +61,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out, with `--quick`, tests whose fixtures are slow and those marked `heavy`."""
+    """Leaves out, with `--quick`, what has slow fixtures, is heavy or reads the shared data."""
     if not config.getoption("--quick"):
         return
     chosen, left_out = [], []
     for item in items:
         slow = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
-        is_slow = bool(slow) or item.get_closest_marker("heavy") is not None
+        marks = {mark.name for mark in item.iter_markers()} & {"heavy", "data", "whole"}
+        is_slow = bool(slow or marks)
         (left_out if is_slow else chosen).append(item)
     items[:] = chosen
     config.hook.pytest_deselected(items=left_out)

@@ -10,6 +10,8 @@ from jobs import adapt_encoder, fine_tune_ner
 from training.encoders.masked_training import MaskedTraining
 from udfs.package.encoder_config import EncoderConfig
 
+pytestmark = pytest.mark.whole
+
 TEXT = "The severe headache of the patients caused fever. No aspirin, no ibuprofen zyxoprim."
 TINY = ["--max-wordpieces", "32", "--learning-rate", "0.01", "--threads", "1"]
 

@@ -9,6 +9,8 @@ from jobs import compare_models, score_model
 from training.tracking.mlflow_store import open_client
 from udfs.package.model_package import load_manifest
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def compare(tiny_models, own_folder, capsys):

@@ -9,6 +9,8 @@ from training.evaluation.strict_scores import predict_documents
 from udfs.classifiers.token_classifier import TokenClassifier
 from udfs.errors import InputError, PredictionError
 
+pytestmark = pytest.mark.whole
+
 
 def die(*_):
     import os

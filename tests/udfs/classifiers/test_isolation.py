@@ -14,8 +14,9 @@ from udfs.classifiers.isolation import MOST_FAILURES, IsolatedClassifier
 from udfs.errors import ModelPackageError, PredictionError
 from udfs.spans import WindowFailure, WindowPrediction
 
+pytestmark = pytest.mark.heavy
 
-@pytest.mark.heavy
+
 def test_only_the_windows_at_fault_fail_and_each_with_its_reason() -> None:
     texts = [f"window {i}" for i in range(100)]
     moods = {3: "kill", 70: "raise", 71: "hang", 99: "kill"}
@@ -54,7 +55,6 @@ def test_a_model_that_cannot_be_loaded_is_an_error(load, why: str) -> None:
         classifier.predict(["a window"])
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(("beats", "code"), [(0, 1), (8, 0)])
 def test_the_watchdog_ends_a_process_that_does_not_come_back(beats: int, code: int) -> None:
     program = (
