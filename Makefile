@@ -45,8 +45,7 @@ test-all: test test-rest ## all that CI needs: `test`, whole runs, and the other
 # those that another Spark may end otherwise on both.
 test-rest:
 	@$(MAKE) --no-print-directory test-whole
-	@$(MAKE) --no-print-directory LANE=spark4 test-whole WHOLE='whole and both_lanes and $(OTHERS)'
-	@$(MAKE) --no-print-directory LANE=spark4 test
+	@$(MAKE) --no-print-directory LANE=spark4 test-whole WHOLE='(not whole or both_lanes) and $(OTHERS)'
 
 OTHERS := not slow and not integration and not faults
 WHOLE = whole and $(OTHERS)
