@@ -124,12 +124,12 @@ def plant(copy: Path, one: Fault) -> bool:
 
 
 def is_caught(copy: Path, tests: str) -> bool:
-    """Whether a test of the copy fails."""
+    """Whether a test of the copy fails, or cannot even be collected (pytest's 2)."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests]
     # Workers of Spark import the copy, too.
     environment = os.environ | {"PYTHONPATH": str(copy)}
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False)
-    return done.returncode == 1
+    return done.returncode in (1, 2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
