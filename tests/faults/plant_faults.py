@@ -126,6 +126,7 @@ def plant(copy: Path, one: Fault) -> bool:
 def is_caught(copy: Path, tests: str) -> bool:
     """Whether a test of the copy fails, or cannot even be collected (pytest's 2)."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests]
+    command += ["-m", "not slow and not integration and not faults"]  # whole runs, too
     # Workers of Spark import the copy, too.
     environment = os.environ | {"PYTHONPATH": str(copy)}
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False)
