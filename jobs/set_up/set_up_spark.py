@@ -208,9 +208,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(
-        description="Put Delta's jars and Spark's defaults into this environment."
-    )
+    return ivy_parser("Put Delta's jars and Spark's defaults into this environment.")
+
+
+def ivy_parser(description: str) -> argparse.ArgumentParser:
+    """The flags of a command that lets Ivy find jars."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--ivy-settings",
         default=os.environ.get("CLINSPAN_IVY_SETTINGS"),

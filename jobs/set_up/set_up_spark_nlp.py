@@ -7,13 +7,12 @@ job downloads anything.
 
 import argparse
 import importlib.metadata
-import os
 import sys
 from collections.abc import Sequence
 
 from conf.spark_nlp_jars import LEFT_OUT, SPARK_LINE, SPARK_NLP_JARS
 from jobs.command_line.exit_codes import exit_code
-from jobs.set_up.set_up_spark import SetUpError, find_spark_home, set_up
+from jobs.set_up.set_up_spark import SetUpError, find_spark_home, ivy_parser, set_up
 
 JOB = "set_up_spark_nlp"
 
@@ -26,15 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(
-        description="Put the jars of Spark NLP (151 MB) into this environment."
-    )
-    parser.add_argument(
-        "--ivy-settings",
-        default=os.environ.get("CLINSPAN_IVY_SETTINGS"),
-        help="Ivy settings file that names your mirror (default: $CLINSPAN_IVY_SETTINGS)",
-    )
-    return parser
+    return ivy_parser("Put the jars of Spark NLP (151 MB) into this environment.")
 
 
 def _set_up(ivy_settings: str | None) -> None:

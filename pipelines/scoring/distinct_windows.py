@@ -7,8 +7,6 @@ from pyspark.sql import functions as F
 
 # A partition of the inference stage holds about this much text, so that no task grows with the run.
 PARTITION_CHARACTERS = 16_000_000
-
-
 # Fewest notes per partition when notes are spread. Fewer are done before a shuffle of their texts
 # would pay, and would give many small files.
 NOTES_A_PARTITION = 100

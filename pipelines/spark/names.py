@@ -9,8 +9,6 @@ from udfs.errors import InputError
 
 # A scheme has at least two characters, as in `dbfs:/`; Spark, too, takes such a start for one.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-
-
 _NAME_PART = re.compile(r"`((?:[^`]|``)+)`|(\w+)")
 
 

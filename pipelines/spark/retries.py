@@ -22,11 +22,8 @@ from udfs.errors import RootBusyError
 
 Result = TypeVar("Result")
 
-
 # A conflict resolves itself when the other writer has committed; five tries span about 30 s.
 TRIES = 5
-
-
 # In Python these share no base class, unlike in Scala.
 CONFLICTS = (
     ConcurrentAppendException,

@@ -1,7 +1,7 @@
 """Where the tables of one root are, and how they are created.
 
 A root is a path (`ROOT/entities`, …) or a schema (`catalog.schema.entities`, …). This module
-owns names, quoting and creation; it does not know what the rows mean.
+owns where the tables are and their creation; it does not know what the rows mean.
 """
 
 from __future__ import annotations

@@ -19,11 +19,7 @@ from transformers import AutoConfig, AutoModelForTokenClassification, PreTrained
 from udfs.errors import InputError
 from udfs.package.encoder_config import EncoderConfig
 from udfs.package.model_families import FAMILIES
-from udfs.package.model_package import (
-    CONFIG,
-    TOKENIZER,
-    WEIGHTS,
-)
+from udfs.package.model_package import CONFIG, TOKENIZER, WEIGHTS
 
 _HEAD = "classifier"  # its name in every family
 
