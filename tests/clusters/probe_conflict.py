@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.wiring.start_session import start_session
+from pipelines.spark import retries
 from pipelines.tables import table_root
 from pipelines.tables.definitions import NOTE_WINDOWS
 from pipelines.tables.row_writes import replace_notes
@@ -40,7 +41,7 @@ if __name__ == "__main__":
     root = table_root.TableRoot.at(sys.argv[1], None)
     table_root.create_tables(spark, root)
     pauses: list[float] = []
-    table_root.time = SimpleNamespace(sleep=pauses.append)
+    retries.time = SimpleNamespace(sleep=pauses.append)
     slow = window(spark, "slow").mapInArrow(slowly, NOTE_WINDOWS.schema)
     writer = threading.Thread(target=replace, args=(spark, root, slow, "slow"))
     writer.start()
